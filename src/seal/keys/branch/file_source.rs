@@ -23,6 +23,7 @@ pub(super) struct FileSource {
     cmk: String,
     /// How long a record can be used after it disappeared from the file.
     ttl: Duration,
+    reporter: Arc<Reporter>,
     state: Mutex<State>,
 }
 
@@ -43,20 +44,22 @@ impl FileSource {
         path: &Path,
         cmk: &str,
         ttl: Duration,
+        reporter: &Arc<Reporter>,
         (records, stamp, checked): (&BranchRecords, Stamp, Moment),
     ) -> Self {
-        let branches = KnownBranches::of(records.iter().filter(|record| record.cmk == cmk));
+        let branches = KnownBranches::of_cmk(records, cmk);
         let state = State { branches, stamp: Some(stamp), checked, is_unchecked: true, complaint: None };
-        Self { path: path.to_owned(), cmk: cmk.to_owned(), ttl, state: Mutex::new(state) }
+        let (path, cmk, reporter) = (path.to_owned(), cmk.to_owned(), Arc::clone(reporter));
+        Self { path, cmk, ttl, reporter, state: Mutex::new(state) }
     }
 
     /// The current record for sealing.
-    pub fn newest(&self, branch_id: &BranchId, form: BranchForm, reporter: &Reporter) -> Option<Arc<Known>> {
-        self.refreshed(reporter).branches.get(branch_id)?.newest_to_seal(form, &|_| true)
+    pub fn newest(&self, branch_id: &BranchId, form: BranchForm) -> Option<Arc<Known>> {
+        self.refreshed().branches.get(branch_id)?.newest_to_seal(form, &|_| true)
     }
 
-    pub fn find(&self, branch_id: &BranchId, version: &BranchVersion, reporter: &Reporter) -> Option<Arc<Known>> {
-        self.refreshed(reporter).branches.get(branch_id)?.find(version)
+    pub fn find(&self, branch_id: &BranchId, version: &BranchVersion) -> Option<Arc<Known>> {
+        self.refreshed().branches.get(branch_id)?.find(version)
     }
 
     /// Why the file could not be used at the last check.
@@ -70,13 +73,11 @@ impl FileSource {
     }
 
     pub fn refuse(&self, known: &Known) {
-        if let Some(branch) = self.lock().branches.get_mut(&known.record.branch_id) {
-            branch.refuse(known);
-        }
+        self.lock().branches.refuse(known);
     }
 
     /// The state, after a check of the file if the last one was too long ago. One thread checks, the others continue.
-    fn refreshed(&self, reporter: &Reporter) -> MutexGuard<'_, State> {
+    fn refreshed(&self) -> MutexGuard<'_, State> {
         let mut state = self.lock();
         let now = Moment::now();
         if now.since(state.checked) < CHECK_INTERVAL && !state.is_unchecked {
@@ -88,14 +89,14 @@ impl FileSource {
         let known = state.stamp;
         drop(state);
         if Stamp::at(&self.path) != known || known.is_none() {
-            self.reread(since, reporter);
+            self.reread(since);
         }
         self.lock()
     }
 
     /// Reads the file again. A file that cannot be used changes nothing, and is checked again later. A record that it no longer has
     /// may have disappeared just after the last check.
-    fn reread(&self, since: Moment, reporter: &Reporter) {
+    fn reread(&self, since: Moment) {
         match record_file::read_again(&self.path) {
             Ok((records, stamp)) => {
                 let ours: Vec<_> = records.iter().filter(|record| record.cmk == self.cmk).collect();
@@ -103,11 +104,11 @@ impl FileSource {
                 let went = state.branches.replace(&ours, since, self.ttl);
                 (state.stamp, state.complaint) = (stamp, None);
                 drop(state);
-                reporter.counters.file_reads.add(usize::from(stamp.is_some()));
-                reporter.counters.file_failures.add(usize::from(stamp.is_none()));
-                reporter.counters.records_gone.add(went);
+                self.reporter.counters.file_reads.add(usize::from(stamp.is_some()));
+                self.reporter.counters.file_failures.add(usize::from(stamp.is_none()));
+                self.reporter.counters.records_gone.add(went);
                 if went > 0 {
-                    reporter.warn(format_args!(
+                    self.reporter.warn(format_args!(
                         "file {} no longer contains {went} records; they stay in use for at most {} s",
                         quoted(&self.path.to_string_lossy()),
                         self.ttl.as_secs()
@@ -115,14 +116,14 @@ impl FileSource {
                 }
             }
             Err(error) => {
-                reporter.counters.file_failures.add(1);
+                self.reporter.counters.file_failures.add(1);
                 let mut state = self.lock();
                 state.stamp = None;
                 let is_new = state.complaint.as_deref() != Some(error.message());
                 state.complaint = Some(error.message().to_owned());
                 drop(state);
                 if is_new {
-                    reporter.warn(format_args!("{}; the records known before stay in use", error.message()));
+                    self.reporter.warn(format_args!("{}; the records known before stay in use", error.message()));
                 }
             }
         }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::seal::cache::IdMaker;
 use crate::seal::cache::lru::Id;
 use crate::seal::format::branch_id::{BranchId, BranchVersion};
-use crate::seal::format::branch_record::BranchRecord;
+use crate::seal::format::branch_record::{BranchRecord, BranchRecords};
 use crate::seal::format::branch_wrap::BranchForm;
 use crate::sys::clock::Moment;
 
@@ -187,7 +187,12 @@ impl KnownRecords {
 pub(super) struct KnownBranches(HashMap<BranchId, KnownRecords>);
 
 impl KnownBranches {
-    pub fn of<'a>(records: impl Iterator<Item = &'a BranchRecord>) -> Self {
+    /// The records of one CMK.
+    pub fn of_cmk(records: &BranchRecords, cmk: &str) -> Self {
+        Self::of(records.iter().filter(|record| record.cmk == cmk))
+    }
+
+    fn of<'a>(records: impl Iterator<Item = &'a BranchRecord>) -> Self {
         let mut branches = Self::default();
         branches.add_all(records);
         branches
@@ -197,8 +202,10 @@ impl KnownBranches {
         self.0.get(branch_id)
     }
 
-    pub fn get_mut(&mut self, branch_id: &BranchId) -> Option<&mut KnownRecords> {
-        self.0.get_mut(branch_id)
+    pub fn refuse(&mut self, known: &Known) {
+        if let Some(records) = self.0.get_mut(&known.record.branch_id) {
+            records.refuse(known);
+        }
     }
 
     fn add_all<'a>(&mut self, records: impl Iterator<Item = &'a BranchRecord>) {
@@ -304,7 +311,7 @@ mod tests {
         let mut branches = KnownBranches::of([&old, &new].into_iter());
         let orders = BranchId::new("orders").unwrap();
         let known = branches.get(&orders).unwrap().newest(&|_| true).unwrap();
-        branches.get_mut(&orders).unwrap().refuse(&known);
+        branches.refuse(&known);
         assert_eq!(newest(&branches), Some(old));
         assert!(branches.get(&orders).unwrap().find(&new.version).is_none());
         // Another record of the version is found instead, in any order.

@@ -7,6 +7,7 @@ mod known;
 pub(in crate::seal) mod make;
 pub(in crate::seal) mod options;
 pub(in crate::seal) mod record_file;
+mod record_source;
 mod slots;
 mod store_source;
 mod store_state;

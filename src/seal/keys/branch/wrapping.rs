@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,24 +9,19 @@ use std::time::Duration;
 use crate::call_control;
 use crate::client::Client;
 use crate::error::{Error, Result};
-use crate::sanitize::quoted;
 use crate::seal::cache::IdMaker;
 use crate::seal::cache::lru::{Id, LruCache, Peek, Refresh, UsageLimits, Wanted};
 use crate::seal::format::branch_id::{BranchId, BranchVersion};
-use crate::seal::format::branch_record::{BranchRecord, BranchRecords};
+use crate::seal::format::branch_record::BranchRecord;
 use crate::seal::format::branch_wrap::{
     self, Binding, BranchForm, BranchKeyName, BranchSecret, BranchWrapped, TENCENT_KMS_HIERARCHY_PROVIDER_ID,
 };
 use crate::seal::format::wrapped_key::WrappedKey;
-use crate::seal::keys::branch::branch_store::StoreSettings;
 use crate::seal::keys::branch::counters::{BranchStats, Reporter};
-use crate::seal::keys::branch::file_source::FileSource;
-use crate::seal::keys::branch::known::{Known, KnownBranches, REFUSED_MAX, key_id};
+use crate::seal::keys::branch::known::{Known, REFUSED_MAX, key_id};
 use crate::seal::keys::branch::make;
-use crate::seal::keys::branch::options::{BranchOptions, BranchSource};
-use crate::seal::keys::branch::record_file::{self, Stamp};
-use crate::seal::keys::branch::slots::Slots;
-use crate::seal::keys::branch::store_source::StoreSource;
+use crate::seal::keys::branch::options::BranchOptions;
+use crate::seal::keys::branch::record_source::{RecordSource, Seed};
 use crate::seal::keys::branch_supplier::SuppliedBranch;
 use crate::seal::keys::kms::{check_key_id, early_client};
 use crate::seal::keys::wrapping_key::{KeyRequest, UnwrapCost, WrappingKey};
@@ -58,29 +52,14 @@ pub(in crate::seal) struct BranchKey {
     state: PerProcess<ProcessState>,
 }
 
-/// The initial records of a process, also of a forked one.
-enum Seed {
-    Own,
-    Records(BranchRecords),
-    File(PathBuf, BranchRecords, Stamp, Moment),
-    Store(StoreSettings),
-}
-
 /// The state of one process.
 struct ProcessState {
     keys: Arc<LruCache<BranchSecret>>,
     /// Keys without a shared record.
     own_keys: LruCache<LocalKey>,
-    source: Source,
+    source: RecordSource,
     /// When the CMK last refused all records.
     refused: Mutex<Option<Moment>>,
-}
-
-enum Source {
-    Own,
-    Records(Mutex<KnownBranches>),
-    File(FileSource),
-    Store(StoreSource),
 }
 
 struct LocalKey {
@@ -133,17 +112,7 @@ impl BranchKey {
             let limits =
                 UsageLimits { max_age: self.options.ttl, messages: u64::MAX, bytes: u64::MAX, refresh: REFRESH };
             let keys = Arc::new(LruCache::new(limits, self.options.max_keys));
-            let source = match &self.seed {
-                Seed::Own => Source::Own,
-                Seed::Records(records) => {
-                    Source::Records(KnownBranches::of(records.iter().filter(|record| record.cmk == self.cmk)).into())
-                }
-                Seed::File(path, records, stamp, read) => {
-                    let (ttl, content) = (self.options.ttl, (records, *stamp, *read));
-                    Source::File(FileSource::new(path, &self.cmk, ttl, content))
-                }
-                Seed::Store(settings) => Source::Store(StoreSource::new(settings, &keys)),
-            };
+            let source = RecordSource::new(&self.seed, &self.cmk, &self.options, &self.reporter, &keys);
             ProcessState {
                 keys,
                 own_keys: LruCache::new(limits, self.options.max_keys),
@@ -236,7 +205,7 @@ impl BranchKey {
         let branch_id = &refused.record.branch_id;
         let mut order = refused.age_order();
         for _ in 0..RECORDS_TRIED_MAX {
-            let Some(older) = self.newest_of(state, branch_id, &|known| known.age_order() < order) else { break };
+            let Some(older) = state.source.newest_of(branch_id, &|known| known.age_order() < order) else { break };
             let BranchRecord { version, blob, .. } = &older.record;
             // Not from the cache, which may have the key of a CMK that was disabled meanwhile.
             if self.unwrap_record(branch_id, version, blob.as_bytes(), early).is_ok() {
@@ -244,38 +213,19 @@ impl BranchKey {
             }
             order = older.age_order();
         }
-        let has_fallback = matches!(state.source, Source::Store(_)) && self.options.form == BranchForm::Embedded;
+        let has_fallback = state.source.is_store() && self.options.form == BranchForm::Embedded;
         // Being allowed to generate a key does not include being allowed to unwrap one.
         has_fallback && category == Category::Request && self.own_key(state, branch_id, early).is_ok()
     }
 
-    /// A record in memory, without a check of its source.
-    fn newest_of(
-        &self,
-        state: &ProcessState,
-        branch_id: &BranchId,
-        passes: &dyn Fn(&Known) -> bool,
-    ) -> Option<Arc<Known>> {
-        match &state.source {
-            Source::Own => None,
-            Source::Store(store) => store.newest_of(branch_id, passes),
-            Source::File(file) => file.newest_of(branch_id, passes),
-            Source::Records(branches) => lock(branches).get(branch_id)?.newest(passes),
-        }
-    }
-
     /// The current record for sealing, or `None` if a local key is used.
     fn current(&self, state: &ProcessState, branch_id: &BranchId) -> Result<Option<Arc<Known>>> {
-        let newest = match &state.source {
-            Source::Own => return Ok(None),
-            Source::Store(store) => return store.current(branch_id, self.end_of_wait()),
-            Source::File(file) => file.newest(branch_id, self.options.form, &self.reporter),
-            Source::Records(branches) => lock(branches).get(branch_id).and_then(|records| records.newest(&|_| true)),
-        };
-        newest.map(Some).ok_or_else(|| {
+        let current = state.source.current(branch_id, self.options.form, self.end_of_wait())?;
+        if current.is_none() && !state.source.is_own() && !state.source.is_store() {
             let message = format!("branch {branch_id} has no usable record under CMK {}", self.cmk);
-            Error::new(Status::NoUsableKey, message)
-        })
+            return Err(Error::new(Status::NoUsableKey, message));
+        }
+        Ok(current)
     }
 
     /// How long sealing waits for the store: a local key needs time too.
@@ -289,16 +239,12 @@ impl BranchKey {
     /// opened.
     fn local_key(&self, state: &ProcessState, branch_id: &BranchId, early: bool) -> Result<SealingKey> {
         if self.options.form == BranchForm::ByReference {
-            let reason = match &state.source {
-                Source::Store(store) => store.failure(branch_id),
-                _ => None,
-            };
-            let reason =
-                reason.unwrap_or_else(|| Error::new(Status::BranchStoreFailed, "it has none that can be used"));
+            let none = || Error::new(Status::BranchStoreFailed, "it has none that can be used");
+            let reason = state.source.failure(branch_id).unwrap_or_else(none);
             return Err(reason.in_step("a message by reference needs a record of the store"));
         }
         let own = self.own_key(state, branch_id, early)?;
-        if !matches!(state.source, Source::Own) {
+        if !state.source.is_own() {
             self.reporter.counters.own_key_wraps.add(1);
         }
         Ok(SealingKey { known: Arc::clone(&own.known), key: Arc::clone(&own.key), form: BranchForm::Embedded })
@@ -353,16 +299,7 @@ impl BranchKey {
     }
 
     fn refuse(&self, state: &ProcessState, known: &Known, error: &Error) {
-        match &state.source {
-            Source::Own => {}
-            Source::Store(store) => store.refuse(known),
-            Source::File(file) => file.refuse(known),
-            Source::Records(branches) => {
-                if let Some(records) = lock(branches).get_mut(&known.record.branch_id) {
-                    records.refuse(known);
-                }
-            }
-        }
+        state.source.refuse(known);
         self.reporter.counters.records_refused.add(1);
         self.reporter.warn(format_args!(
             "the CMK refused the record of branch {} and version {}: {}",
@@ -372,16 +309,6 @@ impl BranchKey {
         ));
     }
 
-    /// A record by its version that the CMK did not refuse, without a call of the store.
-    fn find(&self, state: &ProcessState, branch_id: &BranchId, wrapped: &BranchWrapped<'_>) -> Option<Arc<Known>> {
-        match &state.source {
-            Source::Own => None,
-            Source::Store(store) => store.find(branch_id, &wrapped.version),
-            Source::File(file) => file.find(branch_id, &wrapped.version, &self.reporter),
-            Source::Records(branches) => lock(branches).get(branch_id)?.find(&wrapped.version),
-        }
-    }
-
     fn find_or_load(
         &self,
         state: &ProcessState,
@@ -389,25 +316,7 @@ impl BranchKey {
         branch_id: &BranchId,
         wrapped: &BranchWrapped<'_>,
     ) -> Result<Arc<Known>> {
-        let known = match &state.source {
-            Source::Store(store) => {
-                let begun = request.begun.unwrap_or_else(Moment::now);
-                store.find_or_load(branch_id, &wrapped.version, begun)?
-            }
-            _ => self.find(state, branch_id, wrapped),
-        };
-        known.ok_or_else(|| self.missing_in(state, branch_id, wrapped))
-    }
-
-    /// The error of a missing record. A file that cannot be used may have it.
-    fn missing_in(&self, state: &ProcessState, branch_id: &BranchId, wrapped: &BranchWrapped<'_>) -> Error {
-        let error = missing(branch_id, wrapped);
-        match &state.source {
-            Source::File(file) if let Some(complaint) = file.complaint() => {
-                error.with_reason(format_args!("{complaint}")).with_retryable(true)
-            }
-            _ => error,
-        }
+        state.source.find_or_load(branch_id, &wrapped.version, request.begun.unwrap_or_else(Moment::now))
     }
 
     fn open_with(
@@ -435,10 +344,10 @@ impl BranchKey {
         state.own_keys.sweep();
         let id = match parsed.form {
             BranchForm::Embedded => key_id(&branch_id, &parsed.version, parsed.blob),
-            BranchForm::ByReference => match self.find(state, &branch_id, &parsed) {
+            BranchForm::ByReference => match state.source.find(&branch_id, &parsed.version) {
                 Some(known) => known.id,
-                None if matches!(state.source, Source::Store(_)) => return Ok(None),
-                None => return Err(self.missing_in(state, &branch_id, &parsed)),
+                None if state.source.is_store() => return Ok(None),
+                None => return Err(state.source.missing(&branch_id, &parsed.version)),
             },
         };
         let key = match state.keys.peek(&id) {
@@ -474,7 +383,7 @@ impl BranchKey {
                         outcome => return outcome,
                     }
                 }
-                Err(with_refusal(missing(branch_id, parsed), refusal.as_ref()))
+                Err(with_refusal(state.source.missing(branch_id, &parsed.version), refusal.as_ref()))
             }
         }
     }
@@ -483,11 +392,7 @@ impl BranchKey {
 impl Drop for BranchKey {
     /// In a forked child nothing drops the states of its ancestors.
     fn drop(&mut self) {
-        self.state.for_each_inherited(|state, proof| {
-            if let Source::Store(store) = &state.source {
-                store.give_back(proof);
-            }
-        });
+        self.state.for_each_inherited(|state, proof| state.source.give_back(proof));
     }
 }
 
@@ -533,10 +438,10 @@ impl WrappingKey for BranchKey {
     }
 
     fn waits(&self, wrapped: &WrappedKey) -> bool {
-        let Source::Store(store) = &self.state().source else { return false };
         let parsed = BranchWrapped::parse(&wrapped.blob).ok().filter(|parsed| parsed.form == BranchForm::ByReference);
         parsed.is_some_and(|parsed| {
-            BranchId::new(parsed.branch_id).is_ok_and(|branch_id| store.waits(&branch_id, &parsed.version))
+            BranchId::new(parsed.branch_id)
+                .is_ok_and(|branch_id| self.state().source.waits(&branch_id, &parsed.version))
         })
     }
 
@@ -564,57 +469,6 @@ impl WrappingKey for BranchKey {
     }
 }
 
-impl Seed {
-    fn new(
-        client: &Client,
-        key_id: &str,
-        cmk: &str,
-        options: &BranchOptions,
-        reporter: &Arc<Reporter>,
-    ) -> Result<Self> {
-        let seed = match &options.source {
-            BranchSource::Own => Self::Own,
-            BranchSource::Records(records) => Self::Records(records.clone()),
-            BranchSource::File(path) => {
-                let moment = Moment::now();
-                let (records, stamp) = record_file::read(path)?;
-                // The process may change its folder later. One that has none keeps the path.
-                let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
-                Self::File(path, records, stamp, moment)
-            }
-            BranchSource::Store(store) => Self::Store(StoreSettings {
-                store: Arc::clone(store),
-                reporter: Arc::clone(reporter),
-                client: client.clone(),
-                key_id: key_id.to_owned(),
-                slots: Slots { rotation: options.rotation.unwrap_or_default(), ttl: options.ttl },
-                timeout: options.store_timeout,
-                form: options.form,
-            }),
-        };
-        if let Self::Records(records) | Self::File(_, records, ..) = &seed {
-            check_records(records, cmk, options.branch_id.as_ref())?;
-        }
-        Ok(seed)
-    }
-}
-
-/// Refuses records if none can be used, so that the mistake is reported at once.
-fn check_records(records: &BranchRecords, cmk: &str, branch_id: Option<&BranchId>) -> Result<()> {
-    let refused = |message: String| Err(Error::new(Status::InvalidBranchRecord, message));
-    let Some(first) = records.iter().next() else { return refused("there is no record of a branch key".to_owned()) };
-    let mut ours = records.iter().filter(|record| record.cmk == cmk).peekable();
-    if ours.peek().is_none() {
-        return refused(format!("the records belong to CMK {}, not to {}", quoted(&first.cmk), quoted(cmk)));
-    }
-    match branch_id {
-        Some(branch_id) if !ours.any(|record| record.branch_id == *branch_id) => {
-            refused(format!("branch {branch_id} has no record under CMK {cmk}"))
-        }
-        _ => Ok(()),
-    }
-}
-
 fn lock<T>(state: &Mutex<T>) -> MutexGuard<'_, T> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -627,11 +481,6 @@ fn with_refusal(error: Error, refusal: Option<&Error>) -> Error {
         }
         _ => error,
     }
-}
-
-fn missing(branch_id: &BranchId, wrapped: &BranchWrapped<'_>) -> Error {
-    let message = format!("branch {branch_id} has no record of version {}", wrapped.version);
-    Error::new(Status::BranchRecordMissing, message)
 }
 
 /// Whether the failure is about the record itself, not about the CMK or the connection.
