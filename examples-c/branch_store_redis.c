@@ -11,8 +11,9 @@
  *     cc branch_store_redis.c $(pkg-config --cflags --libs tckms hiredis) -o branch_store_redis
  *
  * A branch is a hash, its slots are the fields, and HSETNX is the put-if-absent. Records are not secret. A user who can
- * write to them can only make sealing fall back to separate branch keys for each process. A Redis that evicts keys
- * costs a few more branch keys, except for messages by reference: these need a store that keeps all records.
+ * write to them can make sealing fall back to separate branch keys, use an older branch key, or fail by reference. A
+ * Redis that evicts keys costs a few more branch keys, except for messages by reference: these need a store that keeps
+ * all records.
  */
 #define _POSIX_C_SOURCE 200809L
 

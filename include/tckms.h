@@ -1055,8 +1055,8 @@ typedef struct tckms_branch_options {
    * The path of a file of such records. It is checked at most once a second while the keyring
    * seals or opens, and read if it changed. A file that cannot be used is then ignored. An empty
    * or missing file has no records: those known before are not used after `ttl_ms`. It must be a
-   * regular file that is not writable by every user. A relative path is resolved when the key is
-   * added.
+   * regular file of at most 1048576 bytes that is not writable by every user. A relative path is
+   * resolved when the key is added.
    */
   const char *file;
   /** Loads the records of a branch from a store that all writers share. */

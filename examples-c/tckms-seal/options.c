@@ -134,6 +134,9 @@ static int apply(struct options *options, int option, const char *value) {
     case 'c':
       return add_pair(&options->context, value);
     case OPTION_BRANCH:
+      if (options->branch) {
+        return report_usage("only one --branch is allowed", NULL);
+      }
       options->branch = value;
       break;
     case OPTION_BRANCH_FILE:

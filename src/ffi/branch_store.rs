@@ -136,11 +136,13 @@ impl BranchStore for BranchCallbacks {
     fn load(&self, name: &str) -> Result<Vec<String>> {
         let (name, mut records) = (c_name(name)?, tckms_branch_records::default());
         // SAFETY: the callback keeps to tckms_branch_load in the header; all memory outlives the call.
-        callback_error::call("the callback that loads branch records", Status::BranchStoreFailed, || unsafe {
-            (self.load)(self.userdata, name.as_ptr(), &raw mut records)
-        })?;
+        let loaded =
+            callback_error::call("the callback that loads branch records", Status::BranchStoreFailed, || unsafe {
+                (self.load)(self.userdata, name.as_ptr(), &raw mut records)
+            });
+        // It says more than a status that the callback passes on.
         match records.failure {
-            None => Ok(records.texts),
+            None => loaded.map(|()| records.texts),
             Some(error) => Err(Error::new(Status::BranchStoreFailed, error.message())),
         }
     }

@@ -16,6 +16,8 @@ pub struct TestStore {
     pub records: Arc<Mutex<BTreeMap<(String, i64), String>>>,
     /// The return value of the callbacks; 0 is success.
     pub answer: AtomicU32,
+    /// That of put_if_absent, if it is not 0.
+    put_answer: AtomicU32,
     /// The duration of a callback.
     pub delay_ms: AtomicU64,
     /// The result of a load instead of the records, if set.
@@ -55,6 +57,10 @@ impl TestStore {
 
     pub fn set_answer(&self, status: Status) {
         self.answer.store(status as u32, Ordering::SeqCst);
+    }
+
+    pub fn set_put_answer(&self, status: Status) {
+        self.put_answer.store(status as u32, Ordering::SeqCst);
     }
 
     pub fn texts(&self) -> Vec<String> {
@@ -104,7 +110,10 @@ unsafe extern "C" fn put_if_absent(
 ) -> c_int {
     let store = unsafe { &*userdata.cast::<TestStore>() };
     store.puts.fetch_add(1, Ordering::SeqCst);
-    let answer = store.begin();
+    let answer = match store.put_answer.load(Ordering::SeqCst) {
+        0 => store.begin(),
+        failure => failure as c_int,
+    };
     let text = |pointer| unsafe { CStr::from_ptr(pointer) }.to_str().unwrap().to_owned();
     if answer == 0 && !store.forgets.load(Ordering::SeqCst) {
         store.records.lock().unwrap().entry((text(name), slot)).or_insert_with(|| text(record));

@@ -16,25 +16,25 @@ use super::api::{Client, Keyring, Stream, info, last_message};
 use super::branch_store::{TestStore, no_options};
 use support::{Emulator, Scratch};
 
-const DAY_MS: i64 = 24 * 3600 * 1000;
+pub const DAY_MS: i64 = 24 * 3600 * 1000;
 
-fn start(keys: &[&str]) -> (Emulator, Client) {
+pub fn start(keys: &[&str]) -> (Emulator, Client) {
     let emulator = Emulator::over_http(keys);
     let client = Client::new(&emulator.environment(), "ap-guangzhou");
     (emulator, client)
 }
 
-fn client_with_total_timeout(emulator: &Emulator, milliseconds: i64) -> Client {
+pub fn client_with_total_timeout(emulator: &Emulator, milliseconds: i64) -> Client {
     Client::configured(&emulator.environment(), "ap-guangzhou", |config| {
         assert_eq!(unsafe { tckms_config_set_total_timeout_ms(config, milliseconds) }, Status::Ok);
     })
 }
 
-fn branch(id: &'static CStr) -> tckms_branch_options {
+pub fn branch(id: &'static CStr) -> tckms_branch_options {
     tckms_branch_options { branch_id: id.as_ptr(), ..no_options() }
 }
 
-fn keyring(client: &Client, key_id: &str, options: &tckms_branch_options) -> Keyring {
+pub fn keyring(client: &Client, key_id: &str, options: &tckms_branch_options) -> Keyring {
     let keyring = Keyring::new();
     keyring.add_branch(client, key_id, options).unwrap_or_else(|status| panic!("{status:?}: {}", last_message()));
     keyring
@@ -49,7 +49,7 @@ fn context(number: usize) -> String {
     format!(r#"{{"row":"{number}"}}"#)
 }
 
-fn record(client: &Client, key_id: &str, id: &str) -> String {
+pub fn record(client: &Client, key_id: &str, id: &str) -> String {
     client.new_branch_record(key_id, id)
 }
 
@@ -707,7 +707,7 @@ fn a_cache_of_data_keys_changes_nothing_for_branches() {
     assert_eq!(client.calls() - before, 1);
 }
 
-fn by_reference(store: &Arc<TestStore>, ttl_ms: i64) -> tckms_branch_options {
+pub fn by_reference(store: &Arc<TestStore>, ttl_ms: i64) -> tckms_branch_options {
     tckms_branch_options { by_reference: 1, ttl_ms, store_timeout_ms: 500, ..store.options(c"orders", 40 * DAY_MS) }
 }
 
@@ -952,7 +952,7 @@ fn sealing_by_reference_waits_for_a_store_as_long_as_its_client_allows() {
 fn of_branch(message: &[u8], number: usize) -> Vec<u8> {
     let place = message.windows(6).position(|window| window == b"orders").unwrap();
     let mut forged = message.to_vec();
-    forged[place..place + 6].copy_from_slice(format!("o{number:05}").as_bytes());
+    forged[place..place + 6].copy_from_slice(format!("o{number:05x}").as_bytes());
     forged
 }
 
@@ -1171,9 +1171,11 @@ fn a_forged_record_does_not_look_like_a_message_that_was_changed() {
     let calls = client.calls();
     assert_eq!(reader.open(&message, ""), Err(Status::BranchRecordMissing));
     assert_eq!(client.calls(), calls, "it is not sent again");
-    // The right record opens the message at once.
+    assert!(last_message().contains("the CMK refused one"), "{}", last_message());
+    // The right record opens the message at once. No record that could be used disappeared.
     *store.lie.lock().unwrap() = None;
     assert_eq!(reader.open(&message, "").unwrap(), b"x");
+    assert_eq!(reader.branch_stats().records_gone, 0);
 }
 
 #[test]
@@ -1277,6 +1279,13 @@ fn a_load_with_records_that_could_not_be_added_deletes_nothing() {
         writer.seal(b"x", "").unwrap();
         assert_eq!(writer.branch_stats().records_gone, 0);
     }
+    // The error says what was wrong, even if the callback returns that status.
+    *store.lie.lock().unwrap() = Some(vec![b'#'; 1 << 21]);
+    store.adds_null.store(false, Ordering::SeqCst);
+    store.set_answer(Status::InvalidLength);
+    let other = keyring(&client, emulator.key_id("one"), &by_reference(&store, 0));
+    assert_eq!(other.seal(b"x", ""), Err(Status::BranchStoreFailed));
+    assert!(super::api::last_is_retryable() && last_message().contains("1048576 bytes"), "{}", last_message());
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod api;
 mod branch_fleet;
+mod branch_outages;
 mod branch_store;
 mod branches;
 mod cache;

@@ -11,6 +11,7 @@ use crate::seal::keys::branch_supplier::SuppliedBranch;
 use crate::seal::keys::wrapping_key::{KeyRequest, WrappingKey};
 use crate::seal::materials::Materials;
 use crate::status::Status;
+use crate::sys::clock::Moment;
 
 /// The first key generates a data key, and the others wrap it. If one fails, sealing fails: a message without its escrow key would
 /// be noticed too late.
@@ -35,7 +36,7 @@ pub(crate) fn obtain(
         data_key_len: suite.key_len,
         early,
         branch,
-        begun: None,
+        begun: Some(Moment::now()),
     };
     let (first, others) = keys.split_first().ok_or_else(no_key)?;
     let (data_key, wrapped) = first.generate(&request)?;

@@ -23,7 +23,7 @@ pub struct KeyRequest<'a> {
     pub early: bool,
     /// The branch that the keyring's supplier names.
     pub(in crate::seal) branch: &'a SuppliedBranch,
-    /// When a request for it began.
+    /// When sealing, or a request to open it, began.
     pub(in crate::seal) begun: Option<Moment>,
 }
 

@@ -2,9 +2,11 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use crate::client::Client;
 use crate::log::LogLevel;
+use crate::seal::format::branch_wrap::BranchForm;
 
 /// Statistics of the branch keys of a keyring since they were added.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -74,6 +76,15 @@ pub(super) struct Counter(AtomicU64);
 impl Counter {
     pub fn add(&self, count: usize) {
         self.0.fetch_add(count as u64, Ordering::Relaxed);
+    }
+}
+
+/// The end of a log line about records that disappeared.
+pub(super) fn use_after_removal(form: BranchForm, ttl: Duration) -> String {
+    let ttl = ttl.as_millis();
+    match form {
+        BranchForm::Embedded => format!("they stay in use for at most {ttl} ms"),
+        BranchForm::ByReference => format!("they open messages for at most {ttl} ms, and seal none"),
     }
 }
 

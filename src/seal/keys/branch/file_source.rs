@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::error::Error;
 use crate::sanitize::quoted;
 use crate::seal::format::branch_id::{BranchId, BranchVersion};
 use crate::seal::format::branch_record::BranchRecords;
 use crate::seal::format::branch_wrap::BranchForm;
-use crate::seal::keys::branch::counters::Reporter;
+use crate::seal::keys::branch::counters::{Reporter, use_after_removal};
 use crate::seal::keys::branch::known::{Known, KnownBranches};
+use crate::seal::keys::branch::options::BranchOptions;
 use crate::seal::keys::branch::record_file::{self, Stamp};
 use crate::sys::clock::Moment;
 
@@ -23,6 +25,7 @@ pub(super) struct FileSource {
     cmk: String,
     /// How long a record can be used after it disappeared from the file.
     ttl: Duration,
+    form: BranchForm,
     reporter: Arc<Reporter>,
     state: Mutex<State>,
 }
@@ -43,37 +46,54 @@ impl FileSource {
     pub fn new(
         path: &Path,
         cmk: &str,
-        ttl: Duration,
+        options: &BranchOptions,
         reporter: &Arc<Reporter>,
         (records, stamp, checked): (&BranchRecords, Stamp, Moment),
     ) -> Self {
         let branches = KnownBranches::of_cmk(records, cmk);
         let state = State { branches, stamp: Some(stamp), checked, is_unchecked: true, complaint: None };
         let (path, cmk, reporter) = (path.to_owned(), cmk.to_owned(), Arc::clone(reporter));
-        Self { path, cmk, ttl, reporter, state: Mutex::new(state) }
+        Self { path, cmk, ttl: options.ttl, form: options.form, reporter, state: Mutex::new(state) }
     }
 
     /// The current record for sealing.
-    pub fn newest(&self, branch_id: &BranchId, form: BranchForm) -> Option<Arc<Known>> {
-        self.refreshed().branches.get(branch_id)?.newest_to_seal(form, &|_| true)
+    pub fn newest(&self, branch_id: &BranchId) -> Option<Arc<Known>> {
+        self.refreshed().branches.current(branch_id, self.ttl)?.newest_to_seal(self.form, &|_| true)
     }
 
     pub fn find(&self, branch_id: &BranchId, version: &BranchVersion) -> Option<Arc<Known>> {
-        self.refreshed().branches.get(branch_id)?.find(version)
+        self.refreshed().branches.current(branch_id, self.ttl)?.find(version)
     }
 
-    /// Why the file could not be used at the last check.
-    pub fn complaint(&self) -> Option<String> {
-        self.lock().complaint.clone()
+    /// Adds to the error of a missing record that the CMK refused one, or why the file may have it: it cannot be used, or it was not
+    /// checked after `begun`. Then the same call may succeed later.
+    pub fn explain(&self, error: Error, branch_id: &BranchId, version: &BranchVersion, begun: Moment) -> Error {
+        let state = self.lock();
+        let error = state.branches.explain(error, branch_id, version);
+        if state.complaint.is_some() || state.checked >= begun {
+            drop(state);
+            return self.explain_complaint(error);
+        }
+        let age = Moment::now().since(state.checked).as_millis();
+        let reason = format_args!("the file was checked {age} ms ago, and is checked once a second at most");
+        error.with_reason(reason).with_retryable(true)
+    }
+
+    /// Adds to an error why the file could not be used at the last check.
+    pub fn explain_complaint(&self, error: Error) -> Error {
+        match &self.lock().complaint {
+            Some(complaint) => error.with_reason(format_args!("{complaint}")).with_retryable(true),
+            None => error,
+        }
     }
 
     /// A record for which `passes` returns true, as in memory.
     pub fn newest_of(&self, branch_id: &BranchId, passes: &dyn Fn(&Known) -> bool) -> Option<Arc<Known>> {
-        self.lock().branches.get(branch_id)?.newest(passes)
+        self.lock().branches.current(branch_id, self.ttl)?.newest(passes)
     }
 
-    pub fn refuse(&self, known: &Known) {
-        self.lock().branches.refuse(known);
+    pub fn refuse(&self, known: &Known, error: &Error) {
+        self.lock().branches.refuse(known, error);
     }
 
     /// The state, after a check of the file if the last one was too long ago. One thread checks, the others continue.
@@ -102,16 +122,16 @@ impl FileSource {
                 let ours: Vec<_> = records.iter().filter(|record| record.cmk == self.cmk).collect();
                 let mut state = self.lock();
                 let went = state.branches.replace(&ours, since, self.ttl);
-                (state.stamp, state.complaint) = (stamp, None);
+                (state.stamp, state.complaint) = (stamp, stamp.is_none().then(|| self.is_missing()));
                 drop(state);
                 self.reporter.counters.file_reads.add(usize::from(stamp.is_some()));
                 self.reporter.counters.file_failures.add(usize::from(stamp.is_none()));
                 self.reporter.counters.records_gone.add(went);
                 if went > 0 {
                     self.reporter.warn(format_args!(
-                        "file {} no longer contains {went} records; they stay in use for at most {} s",
-                        quoted(&self.path.to_string_lossy()),
-                        self.ttl.as_secs()
+                        "file {} no longer contains {went} records; {}",
+                        self.shown(),
+                        use_after_removal(self.form, self.ttl)
                     ));
                 }
             }
@@ -127,6 +147,14 @@ impl FileSource {
                 }
             }
         }
+    }
+
+    fn is_missing(&self) -> String {
+        format!("file {} does not exist", self.shown())
+    }
+
+    fn shown(&self) -> String {
+        quoted(&self.path.to_string_lossy())
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use crate::error::Error;
 use crate::seal::cache::IdMaker;
 use crate::seal::cache::lru::Id;
 use crate::seal::format::branch_id::{BranchId, BranchVersion};
@@ -67,16 +68,22 @@ struct Entry {
     is_present: bool,
     /// When its source was last known to have it, if it disappeared.
     gone: Option<Moment>,
-    refused_until: Option<Moment>,
+    refusal: Option<Refusal>,
+}
+
+/// That the CMK refused a record.
+struct Refusal {
+    until: Moment,
+    reason: String,
 }
 
 impl Entry {
     fn new(record: &BranchRecord) -> Self {
-        Self { known: Known::new(record.clone()), is_present: true, gone: None, refused_until: None }
+        Self { known: Known::new(record.clone()), is_present: true, gone: None, refusal: None }
     }
 
     fn is_refused(&self) -> bool {
-        self.refused_until.is_some_and(|until| Moment::now() < until)
+        self.refusal.as_ref().is_some_and(|refusal| Moment::now() < refusal.until)
     }
 
     /// A record without a source comes first, then the oldest one.
@@ -148,23 +155,32 @@ impl KnownRecords {
     /// Whether a record may be tried of which it is not known that it works.
     fn may_try(&self) -> bool {
         let refused = self.0.iter().filter(|entry| entry.is_refused());
-        let last = refused.clone().filter_map(|entry| entry.refused_until).max();
+        let last = refused.clone().filter_map(|entry| entry.refusal.as_ref()).map(|refusal| refusal.until).max();
         refused.count() < REFUSED_MAX || last.is_none_or(|last| Moment::now() + (REFUSAL - TRY_INTERVAL) >= last)
     }
 
     /// Does not use a record for a while.
-    pub fn refuse(&mut self, known: &Known) {
+    pub fn refuse(&mut self, known: &Known, error: &Error) {
         for entry in self.0.iter_mut().filter(|entry| entry.known.id == known.id) {
-            entry.refused_until = Some(Moment::now() + REFUSAL);
+            entry.refusal = Some(Refusal { until: Moment::now() + REFUSAL, reason: error.message().to_owned() });
+        }
+    }
+
+    /// Adds to the error of a missing record that there is one that the CMK refused.
+    pub fn explain(&self, error: Error, version: &BranchVersion) -> Error {
+        let mut refused = self.0.iter().filter(|entry| entry.is_refused() && entry.known.record.version == *version);
+        match refused.find_map(|entry| entry.refusal.as_ref()) {
+            Some(refusal) => error.with_reason(format_args!("the CMK refused one: {}", refusal.reason)),
+            None => error,
         }
     }
 
     /// Marks the records that are not present as gone `since` then, and drops those that have been gone for `age`, and the oldest
-    /// ones of too many. Returns the number of newly marked and of dropped ones.
+    /// ones of too many. Returns the number of newly marked and of dropped ones, without those that could not be used anyway.
     fn drop_absent(&mut self, since: Moment, age: Duration) -> usize {
         let mut went = 0;
         for entry in self.0.iter_mut().filter(|entry| !entry.is_present) {
-            went += usize::from(entry.gone.is_none());
+            went += usize::from(entry.gone.is_none() && entry.refusal.is_none());
             entry.gone.get_or_insert(since);
         }
         self.drop_gone(age);
@@ -177,6 +193,9 @@ impl KnownRecords {
     }
 
     pub fn drop_gone(&mut self, age: Duration) {
+        if self.0.iter().all(|entry| entry.gone.is_none()) {
+            return;
+        }
         let now = Moment::now();
         self.0.retain(|entry| entry.gone.is_none_or(|gone| now.since(gone) < age));
     }
@@ -202,15 +221,30 @@ impl KnownBranches {
         self.0.get(branch_id)
     }
 
-    pub fn refuse(&mut self, known: &Known) {
+    /// The records of a branch, without those that have been gone for `age`.
+    pub fn current(&mut self, branch_id: &BranchId, age: Duration) -> Option<&KnownRecords> {
+        let records = self.0.get_mut(branch_id)?;
+        records.drop_gone(age);
+        Some(records)
+    }
+
+    pub fn refuse(&mut self, known: &Known, error: &Error) {
         if let Some(records) = self.0.get_mut(&known.record.branch_id) {
-            records.refuse(known);
+            records.refuse(known, error);
         }
     }
 
     fn add_all<'a>(&mut self, records: impl Iterator<Item = &'a BranchRecord>) {
         for record in records {
             self.0.entry(record.branch_id.clone()).or_default().add(record);
+        }
+    }
+
+    /// Adds to the error of a missing record that there is one that the CMK refused.
+    pub fn explain(&self, error: Error, branch_id: &BranchId, version: &BranchVersion) -> Error {
+        match self.get(branch_id) {
+            Some(records) => records.explain(error, version),
+            None => error,
         }
     }
 
@@ -235,6 +269,7 @@ impl KnownBranches {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::status::Status;
 
     fn record(version: u8, day: u8) -> BranchRecord {
         BranchRecord::parse(&format!(
@@ -307,19 +342,22 @@ mod tests {
 
     #[test]
     fn a_refused_record_is_not_used() {
+        let refused = Error::new(Status::InvalidCiphertext, "no");
         let (old, new) = (record(1, 1), record(2, 2));
         let mut branches = KnownBranches::of([&old, &new].into_iter());
         let orders = BranchId::new("orders").unwrap();
         let known = branches.get(&orders).unwrap().newest(&|_| true).unwrap();
-        branches.refuse(&known);
+        branches.refuse(&known, &refused);
         assert_eq!(newest(&branches), Some(old));
         assert!(branches.get(&orders).unwrap().find(&new.version).is_none());
+        let missing = Error::new(Status::BranchRecordMissing, "missing");
+        assert_eq!(branches.explain(missing, &orders, &new.version).message(), "missing; the CMK refused one: no");
         // Another record of the version is found instead, in any order.
         let right = BranchRecord { blob: "right".to_owned(), ..new.clone() };
         let found = |records: &KnownRecords| records.find(&new.version).map(|known| known.record.clone());
         let mut records = KnownRecords::default();
         records.replace(&[right.clone(), new.clone()], None, Duration::ZERO);
-        records.refuse(&known);
+        records.refuse(&known, &refused);
         assert_eq!(found(&records), Some(right.clone()));
         records.replace(&[new.clone(), right.clone()], None, Duration::ZERO);
         assert_eq!(found(&records), Some(right));

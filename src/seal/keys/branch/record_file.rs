@@ -114,7 +114,12 @@ pub fn update_branch_file(path: &Path, change: impl FnOnce(&mut BranchRecords) -
     let comments = comments(path)?;
     change(&mut records)?;
     let old = file.metadata().map_err(|error| unreadable(path, &error))?;
-    replace(path, &format!("{comments}{records}"), &old).map_err(|error| unwritable(path, &error))
+    let text = format!("{comments}{records}");
+    if text.len() > BRANCH_RECORDS_MAX {
+        let reason = format!("it would have {} bytes, and {BRANCH_RECORDS_MAX} are allowed", text.len());
+        return Err(unusable(path, &format!("{reason}; remove records that no message needs")));
+    }
+    replace(path, &text, &old).map_err(|error| unwritable(path, &error))
 }
 
 /// The comment lines of a file. A change keeps them at the beginning.
@@ -261,6 +266,18 @@ mod tests {
         assert!(failed.is_err());
         assert_eq!(BranchRecords::read_file(&path).unwrap().iter().count(), 2);
         assert_eq!(fs::read_dir(&folder.0).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_change_that_would_make_a_file_too_large_changes_nothing() {
+        let folder = Folder::new("full");
+        let version = |number: usize| LINE.replace("83eec007", &format!("{number:08x}")) + "\n";
+        let full: String = (0..BRANCH_RECORDS_MAX / (LINE.len() + 1)).map(version).collect();
+        let path = folder.write(&full);
+        let another = BranchRecord::parse(LINE).unwrap();
+        let error = update_branch_file(&path, |records| records.add(another)).err().unwrap();
+        assert!(error.message().contains("1048576 are allowed"), "{error}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), full);
     }
 
     #[test]

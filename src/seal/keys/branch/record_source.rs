@@ -9,7 +9,7 @@ use crate::sanitize::quoted;
 use crate::seal::cache::lru::LruCache;
 use crate::seal::format::branch_id::{BranchId, BranchVersion};
 use crate::seal::format::branch_record::{BranchRecord, BranchRecords};
-use crate::seal::format::branch_wrap::{BranchForm, BranchSecret};
+use crate::seal::format::branch_wrap::BranchSecret;
 use crate::seal::keys::branch::branch_store::StoreSettings;
 use crate::seal::keys::branch::counters::Reporter;
 use crate::seal::keys::branch::file_source::FileSource;
@@ -17,7 +17,7 @@ use crate::seal::keys::branch::known::{Known, KnownBranches};
 use crate::seal::keys::branch::options::{BranchOptions, BranchSource};
 use crate::seal::keys::branch::record_file::{self, Stamp};
 use crate::seal::keys::branch::slots::Slots;
-use crate::seal::keys::branch::store_source::StoreSource;
+use crate::seal::keys::branch::store_source::{StoreSource, StoreWait};
 use crate::status::Status;
 use crate::sys::clock::Moment;
 use crate::sys::lend::NeverRunsAgain;
@@ -87,7 +87,7 @@ impl RecordSource {
             Seed::Own => Self::Own,
             Seed::Records(records) => Self::Records(Mutex::new(KnownBranches::of_cmk(records, cmk))),
             Seed::File(path, records, stamp, read) => {
-                Self::File(FileSource::new(path, cmk, options.ttl, reporter, (records, *stamp, *read)))
+                Self::File(FileSource::new(path, cmk, options, reporter, (records, *stamp, *read)))
             }
             Seed::Store(settings) => Self::Store(StoreSource::new(settings, keys)),
         }
@@ -101,12 +101,13 @@ impl RecordSource {
         matches!(self, Self::Store(_))
     }
 
-    /// The current record for sealing. A store is waited for until `end`.
-    pub fn current(&self, branch_id: &BranchId, form: BranchForm, end: Moment) -> Result<Option<Arc<Known>>> {
+    /// The current record for sealing. `None` without one, and if a key without a record is to be used. `wait` says how long to wait for a
+    /// store.
+    pub fn current(&self, branch_id: &BranchId, wait: &dyn Fn() -> StoreWait) -> Result<Option<Arc<Known>>> {
         Ok(match self {
             Self::Own => None,
-            Self::Store(store) => store.current(branch_id, end)?,
-            Self::File(file) => file.newest(branch_id, form),
+            Self::Store(store) => store.current(branch_id, wait)?,
+            Self::File(file) => file.newest(branch_id),
             Self::Records(branches) => lock(branches).get(branch_id).and_then(|records| records.newest(&|_| true)),
         })
     }
@@ -137,17 +138,25 @@ impl RecordSource {
             Self::Store(store) => store.find_or_load(branch_id, version, begun)?,
             _ => self.find(branch_id, version),
         };
-        found.ok_or_else(|| self.missing(branch_id, version))
+        found.ok_or_else(|| self.missing(branch_id, version, begun))
     }
 
-    /// The error of a missing record. A file that cannot be used may have it.
-    pub fn missing(&self, branch_id: &BranchId, version: &BranchVersion) -> Error {
+    /// The error of a missing record, by a call that began then.
+    pub fn missing(&self, branch_id: &BranchId, version: &BranchVersion, begun: Moment) -> Error {
         let message = format!("branch {branch_id} has no record of version {version}");
         let error = Error::new(Status::BranchRecordMissing, message);
         match self {
-            Self::File(file) if let Some(complaint) = file.complaint() => {
-                error.with_reason(format_args!("{complaint}")).with_retryable(true)
-            }
+            Self::Own => error,
+            Self::Store(store) => store.explain(error, branch_id, version),
+            Self::File(file) => file.explain(error, branch_id, version, begun),
+            Self::Records(branches) => lock(branches).explain(error, branch_id, version),
+        }
+    }
+
+    /// Adds to the error of a branch without a record why the file cannot be used.
+    pub fn explain(&self, error: Error) -> Error {
+        match self {
+            Self::File(file) => file.explain_complaint(error),
             _ => error,
         }
     }
@@ -169,12 +178,12 @@ impl RecordSource {
     }
 
     /// Does not use a record for a while, because the CMK refused it.
-    pub fn refuse(&self, known: &Known) {
+    pub fn refuse(&self, known: &Known, error: &Error) {
         match self {
             Self::Own => {}
-            Self::Store(store) => store.refuse(known),
-            Self::File(file) => file.refuse(known),
-            Self::Records(branches) => lock(branches).refuse(known),
+            Self::Store(store) => store.refuse(known, error),
+            Self::File(file) => file.refuse(known, error),
+            Self::Records(branches) => lock(branches).refuse(known, error),
         }
     }
 

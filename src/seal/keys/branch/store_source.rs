@@ -7,7 +7,7 @@
 //! The records are loaded again within their time to live, because a record that was deleted from the store must not be used for
 //! longer. The known ones stay in use while the store fails.
 
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
 use crate::call_control;
@@ -32,6 +32,30 @@ const FIRST_KEY_JITTER: Duration = Duration::from_secs(3);
 const CLOSING_TIME: Duration = Duration::from_millis(200);
 const CLOSING_POLL: Duration = Duration::from_millis(1);
 
+/// How long a call that seals waits.
+pub(super) struct StoreWait {
+    /// The end of the wait for the store, if there is another key then.
+    pub for_store: Moment,
+    /// The end of the wait for the service to generate a key of the branch. Another key would need the service as well.
+    pub for_service: Moment,
+    /// Whether the process has generated a key of its own that it can use.
+    pub has_own_key: bool,
+}
+
+/// What a call that seals does next.
+enum Step {
+    /// Seal with the record, or with another key if there is none. `again` says whether to queue the task for later calls.
+    Seal {
+        again: bool,
+    },
+    /// The same, because the store did not do the task in time.
+    GiveUp,
+    WaitForTask,
+    /// Wait for the end of a back-off.
+    Wait,
+    Fail(Error),
+}
+
 /// The state of a store in one process.
 pub(super) struct StoreSource {
     worker: Arc<StoreWorker>,
@@ -54,59 +78,118 @@ impl StoreSource {
         }
     }
 
-    /// The current record for sealing. `None` if the store has none, or returns none until `end`, so that a local key is used.
-    pub fn current(&self, branch_id: &BranchId, end: Moment) -> Result<Option<Arc<Known>>> {
-        let (worker, slots) = (&self.worker, self.worker.settings.slots);
+    /// The current record for sealing. `None` if the store has none, or returns none in time, so that a local key is used.
+    /// `wait` is called if the record is not known.
+    pub fn current(&self, branch_id: &BranchId, wait: &dyn Fn() -> StoreWait) -> Result<Option<Arc<Known>>> {
+        let worker = &self.worker;
         let mut state = worker.flight.lock();
-        let mut seen = None;
+        let (mut limits, mut awaited) = (None, None);
         loop {
-            let now = Moment::now();
-            let is_hung = state.is_hung(worker.settings.timeout);
-            let branch = state.branch(branch_id);
-            branch.records.drop_gone(slots.ttl);
-            let choice = worker.choose(branch);
-            let is_rotation_due = branch.is_rotation_due(now);
-            let is_reload_due = !matches!(choice, Choice::Nothing) && branch.is_reload_due(now, slots);
-            let wanted = match &choice {
-                Choice::Current(_) | Choice::Earlier(_) => branch.is_stale(now, slots).then_some(Task::Load),
-                // The CMK refused the record of the slot, which cannot be replaced.
-                Choice::Nothing if branch.is_fresh(now, LOAD_INTERVAL) && branch.has_slot(slots, worker.slot()) => None,
-                Choice::Nothing => Some(Task::Rotate),
+            let (choice, wanted) = self.choose(&mut state, branch_id);
+            let Some(task) = wanted else {
+                self.work_ahead(state, branch_id, &choice, None);
+                return Ok(choice.known());
             };
-            if wanted == Some(Task::Rotate) {
-                branch.plan_first_key(slots.delay(FIRST_KEY_JITTER), now, end);
-            }
-            let ended = branch.ended;
-            let before = seen.filter(|(task, _)| Some(*task) == wanted).map_or(ended, |(_, before)| before);
-            let has_ended = ended > before && branch.queued.is_none();
-            let is_backing_off = branch.is_backing_off(now);
-            let is_given_up = branch.is_given_up(worker.settings.form);
-            let is_over = has_ended || is_hung || is_backing_off || is_given_up;
-            if let Some(task) = wanted.filter(|_| !is_over) {
-                if end <= now {
-                    // By reference there is no other key, so that the next call has to wait again.
-                    if worker.settings.form == BranchForm::Embedded {
-                        worker.log_overdue(state, branch_id);
-                    }
+            let limits = limits.get_or_insert_with(wait);
+            state = match self.step(&mut state, branch_id, task, limits, &mut awaited) {
+                Step::Fail(error) => return Err(error),
+                Step::WaitForTask => worker.enqueue_and_wait(state, branch_id, task, Purpose::Seal)?,
+                Step::Wait => worker.wait(state)?,
+                Step::GiveUp => {
+                    state = worker.enqueue(state, branch_id, task, Purpose::Seal);
+                    worker.log_overdue(state, branch_id);
                     return Ok(choice.known());
                 }
-                seen = Some((task, before));
-                state = worker.enqueue_and_wait(state, branch_id, task, Purpose::Seal)?;
-                continue;
-            }
-            if let Choice::Earlier(earlier) = &choice
-                && is_rotation_due
-            {
-                state = worker.schedule_rotation(state, branch_id, earlier);
-            } else if is_reload_due {
-                state = worker.enqueue(state, branch_id, Task::Load, Purpose::Seal);
-            } else if let Some(task) = wanted.filter(|_| is_given_up && !is_backing_off && !is_hung) {
-                state = worker.enqueue(state, branch_id, task, Purpose::Seal);
-            }
-            if is_hung {
-                worker.log_hung(state);
-            }
-            return Ok(choice.known());
+                Step::Seal { again } => {
+                    self.work_ahead(state, branch_id, &choice, again.then_some(task));
+                    return Ok(choice.known());
+                }
+            };
+        }
+    }
+
+    /// The record for sealing now, and the task that has to be done before.
+    fn choose(&self, state: &mut State, branch_id: &BranchId) -> (Choice, Option<Task>) {
+        let (worker, slots, now) = (&self.worker, self.worker.settings.slots, Moment::now());
+        let branch = state.branch(branch_id);
+        branch.records.drop_gone(slots.ttl);
+        let choice = worker.choose(branch);
+        let wanted = match &choice {
+            Choice::Current(_) | Choice::Earlier(_) => branch.is_stale(now, slots).then_some(Task::Load),
+            // The CMK refused the record of the slot, which cannot be replaced.
+            Choice::Nothing if branch.is_fresh(now, LOAD_INTERVAL) && branch.has_slot(slots, worker.slot()) => None,
+            Choice::Nothing => Some(Task::Rotate),
+        };
+        (choice, wanted)
+    }
+
+    /// What a call that needs a task does. `awaited` is the task that it has waited for, and how many had ended before.
+    fn step(
+        &self,
+        state: &mut State,
+        branch_id: &BranchId,
+        task: Task,
+        wait: &StoreWait,
+        awaited: &mut Option<(Task, u64)>,
+    ) -> Step {
+        let (now, settings) = (Moment::now(), &self.worker.settings);
+        let (is_hung, is_generating) = (state.is_hung(settings.timeout), state.is_generating);
+        let branch = state.branch(branch_id);
+        let before = awaited.filter(|(awaited, _)| *awaited == task).map_or(branch.ended, |(_, before)| before);
+        *awaited = Some((task, before));
+        let has_ended = branch.ended > before && branch.queued.is_none();
+        let is_backing_off = branch.is_backing_off(task, now);
+        let needs_service = task == Task::Rotate && !wait.has_own_key && !is_hung;
+        let error = branch.error_of_service().filter(|_| needs_service).cloned();
+        let waits_for_service = needs_service && (is_generating || error.is_some());
+        let end = if waits_for_service { wait.for_service } else { wait.for_store };
+        if task == Task::Rotate {
+            branch.plan_first_key(settings.slots.delay(FIRST_KEY_JITTER), now, end);
+        }
+        if let Some(error) = error {
+            let is_final = !error.is_outage() && (has_ended || is_backing_off);
+            return match () {
+                () if is_final || end <= now => Step::Fail(error),
+                () if is_backing_off => Step::Wait,
+                () => Step::WaitForTask,
+            };
+        }
+        let is_given_up = branch.is_given_up(task, settings.form, wait.has_own_key);
+        if has_ended || is_hung || is_backing_off || is_given_up {
+            return Step::Seal { again: is_given_up && !is_backing_off && !is_hung };
+        }
+        match settings.form {
+            _ if now < end => Step::WaitForTask,
+            _ if waits_for_service => Step::Fail(no_key_in_time()),
+            BranchForm::Embedded => Step::GiveUp,
+            // There is no other key, so that the next call has to wait again.
+            BranchForm::ByReference => Step::Seal { again: false },
+        }
+    }
+
+    /// Queues what later calls need: a rotation, a load, or else a task that this call did not wait for.
+    fn work_ahead<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        branch_id: &BranchId,
+        choice: &Choice,
+        task: Option<Task>,
+    ) {
+        let (worker, now) = (&self.worker, Moment::now());
+        let is_hung = state.is_hung(worker.settings.timeout);
+        let branch = state.branch(branch_id);
+        let has_record = !matches!(choice, Choice::Nothing);
+        if let Choice::Earlier(earlier) = choice
+            && branch.is_rotation_due(now)
+        {
+            state = worker.schedule_rotation(state, branch_id, earlier);
+        } else if has_record && branch.is_reload_due(now, worker.settings.slots) {
+            state = worker.enqueue(state, branch_id, Task::Load, Purpose::Seal);
+        } else if let Some(task) = task {
+            state = worker.enqueue(state, branch_id, task, Purpose::Seal);
+        }
+        if is_hung {
+            worker.log_hung(state);
         }
     }
 
@@ -154,8 +237,8 @@ impl StoreSource {
             if is_good || branch.loaded.is_some_and(|loaded| loaded >= begun) {
                 return Ok(known);
             }
-            if branch.is_backing_off(now) {
-                let error = branch.last_error.clone();
+            if branch.loads.is_backing_off(now) {
+                let error = branch.loads.error.clone();
                 return known.map_or(error.map_or(Ok(None), Err), |known| Ok(Some(known)));
             }
             if let Some((_, error)) = state.no_loads_until.as_ref().filter(|(end, _)| now < *end) {
@@ -169,7 +252,8 @@ impl StoreSource {
             state = if branch.queued.is_none() && branch.is_fresh(now, LOAD_INTERVAL) {
                 let since = branch.loaded.map_or(Duration::ZERO, |loaded| now.since(loaded));
                 if call_control::time_left(LOAD_INTERVAL) + since < LOAD_INTERVAL {
-                    return known.map_or_else(|| Err(too_soon(branch_id, version, since)), |known| Ok(Some(known)));
+                    let too_soon = || branch.records.explain(too_soon(branch_id, version, since), version);
+                    return known.map_or_else(|| Err(too_soon()), |known| Ok(Some(known)));
                 }
                 worker.wait(state)?
             } else {
@@ -192,11 +276,20 @@ impl StoreSource {
         let branch = state.branches.get(branch_id)?;
         let unanswered =
             || Error::new(Status::BranchStoreFailed, "the store did not answer within the time limit of the call");
-        branch.last_error.clone().or_else(|| branch.queued.is_some().then(unanswered))
+        let error = branch.loads.error.as_ref().or(branch.makes.error.as_ref());
+        error.cloned().or_else(|| branch.queued.is_some().then(unanswered))
     }
 
-    pub fn refuse(&self, known: &Known) {
-        self.worker.flight.lock().branch(&known.record.branch_id).records.refuse(known);
+    pub fn refuse(&self, known: &Known, error: &Error) {
+        self.worker.flight.lock().branch(&known.record.branch_id).records.refuse(known, error);
+    }
+
+    /// Adds to the error of a missing record that the CMK refused one.
+    pub fn explain(&self, error: Error, branch_id: &BranchId, version: &BranchVersion) -> Error {
+        match self.worker.flight.lock().branches.get(branch_id) {
+            Some(branch) => branch.records.explain(error, version),
+            None => error,
+        }
     }
 }
 
@@ -210,6 +303,10 @@ impl Drop for StoreSource {
             std::thread::sleep(CLOSING_POLL);
         }
     }
+}
+
+fn no_key_in_time() -> Error {
+    Error::new(Status::TimedOut, "the service did not generate the branch key within the time limit of the call")
 }
 
 /// It is not known whether there is a record, so the same call may succeed later.

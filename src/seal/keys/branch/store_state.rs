@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::seal::format::branch_id::{BranchId, BranchVersion};
 use crate::seal::format::branch_record::{self, BranchRecord};
 use crate::seal::format::branch_wrap::BranchForm;
+use crate::seal::keys::branch::branch_store::StoreSettings;
 use crate::seal::keys::branch::known::{Known, KnownRecords};
 use crate::seal::keys::branch::slots::Slots;
 use crate::sys::clock::Moment;
@@ -15,9 +16,12 @@ use crate::sys::random;
 
 /// The back-off after a failure of the store: first and maximal.
 const BACKOFF_FIRST: Duration = Duration::from_secs(1);
-const BACKOFF_MAX: Duration = Duration::from_secs(60);
+const BACKOFF_MAX: Duration = Duration::from_secs(20);
 /// The maximal one if sealing fails meanwhile.
 const BACKOFF_BY_REFERENCE: Duration = Duration::from_secs(2);
+/// The back-off if the service did not generate a key, for which calls wait.
+const SERVICE_BACKOFF_FIRST: Duration = Duration::from_millis(500);
+const SERVICE_BACKOFF_MAX: Duration = Duration::from_secs(4);
 /// After how many failures in a row, of any branches, opening loads no records for a second.
 const FAILURES_IN_ROW: u32 = 10;
 /// The maximal number of branches in memory.
@@ -35,11 +39,13 @@ pub(super) struct State {
     pub working: bool,
     /// When the running callback started.
     pub callback_since: Option<Moment>,
+    /// Whether a request for a key runs.
+    pub is_generating: bool,
     /// Whether the log already says that it takes too long.
     pub complained: bool,
     /// Whether the keyring is being freed, so that no callback is started.
     pub closing: bool,
-    /// The failures since the last success, of all branches.
+    /// The failed loads since the last successful one, of all branches.
     failures: u32,
     /// The end of the back-off for opening, and why. Otherwise messages that name ever new branches would cause a call each.
     pub no_loads_until: Option<(Moment, Error)>,
@@ -81,9 +87,10 @@ pub(super) struct Branch {
     pub is_overdue: bool,
     /// The number of completed tasks.
     pub ended: u64,
-    failures: u32,
-    /// The end of the back-off.
-    next_try: Option<Moment>,
+    /// The failed loads.
+    pub loads: Failures,
+    /// The failed attempts to make the key of a slot, which say nothing about loads.
+    pub makes: Failures,
     /// When the last successful load began.
     pub loaded: Option<Moment>,
     /// When this process generates the first key, unless another one does.
@@ -94,9 +101,27 @@ pub(super) struct Branch {
     pub own_version: Option<BranchVersion>,
     /// Whether it is one of the rotations.
     pub is_scheduled: bool,
-    pub last_error: Option<Error>,
     /// The last warning about invalid records.
     pub complaint: Option<String>,
+}
+
+/// The failures since the last success.
+#[derive(Default)]
+pub(super) struct Failures {
+    count: u32,
+    /// The end of the back-off.
+    next_try: Option<Moment>,
+    /// The last one.
+    pub error: Option<Error>,
+    /// Whether it was one of the service, not of the store.
+    is_of_service: bool,
+}
+
+/// What a task failed in.
+pub(super) enum Failure {
+    Load(Error),
+    Generate(Error),
+    Put(Error),
 }
 
 /// The record of a branch for sealing.
@@ -158,17 +183,70 @@ impl State {
         Some(taken)
     }
 
-    pub fn settle(&mut self, branch_id: &BranchId, form: BranchForm, task: Task, error: Option<Error>) {
-        self.failures = if error.is_some() { self.failures.saturating_add(1) } else { 0 };
-        // One branch may fail for a reason of its own.
-        let is_general = self.failures >= FAILURES_IN_ROW;
-        self.no_loads_until = error.clone().filter(|_| is_general).map(|error| (Moment::now() + BACKOFF_FIRST, error));
-        self.branch(branch_id).settle(form, task, error);
+    /// Records a load that succeeded. `has_slot` says whether the current slot has a record.
+    pub fn loaded(&mut self, branch_id: &BranchId, has_slot: bool) {
+        (self.failures, self.no_loads_until) = (0, None);
+        let branch = self.branch(branch_id);
+        branch.loads = Failures::default();
+        if has_slot {
+            branch.makes = Failures::default();
+        }
+    }
+
+    pub fn settle(&mut self, branch_id: &BranchId, form: BranchForm, task: Task, failure: Option<Failure>) {
+        if let Some(Failure::Load(error)) = &failure {
+            self.failures = self.failures.saturating_add(1);
+            // One branch may fail for a reason of its own.
+            let is_general = self.failures >= FAILURES_IN_ROW;
+            self.no_loads_until = is_general.then(|| (Moment::now() + BACKOFF_FIRST, error.clone()));
+        }
+        self.branch(branch_id).settle(form, task, failure);
     }
 
     /// Whether a callback exceeds its timeout. No other callback is started before it returns.
     pub fn is_hung(&self, timeout: Duration) -> bool {
         self.callback_since.is_some_and(|since| Moment::now().since(since) > timeout)
+    }
+}
+
+impl Failure {
+    /// A log line.
+    pub fn report(&self, branch_id: &BranchId, settings: &StoreSettings) -> String {
+        let fallback = settings.fallback();
+        match self {
+            Self::Load(error) => {
+                format!("the records of branch {branch_id} could not be loaded: {}; {fallback}", error.message())
+            }
+            Self::Put(error) => {
+                format!("the new key of branch {branch_id} could not be stored: {}; {fallback}", error.message())
+            }
+            Self::Generate(error) => format!(
+                "no new key of branch {branch_id} could be generated: {}; sealing continues with the known one, or waits",
+                error.message()
+            ),
+        }
+    }
+}
+
+impl Failures {
+    fn add(&mut self, error: Error, is_of_service: bool, form: BranchForm) {
+        let (first, most) = match form {
+            _ if is_of_service => (SERVICE_BACKOFF_FIRST, SERVICE_BACKOFF_MAX),
+            BranchForm::ByReference => (BACKOFF_FIRST, BACKOFF_BY_REFERENCE),
+            BranchForm::Embedded => (BACKOFF_FIRST, BACKOFF_MAX),
+        };
+        let backoff = first.saturating_mul(1 << self.count.min(6)).min(most);
+        self.count = self.count.saturating_add(1);
+        self.next_try = Some(Moment::now() + backoff.mul_f64(0.5 + random::fraction() / 2.0));
+        (self.error, self.is_of_service) = (Some(error), is_of_service);
+    }
+
+    pub fn is_backing_off(&self, now: Moment) -> bool {
+        self.next_try.is_some_and(|moment| now < moment)
+    }
+
+    fn are_of_store(&self) -> bool {
+        self.error.is_some() && !self.is_of_service
     }
 }
 
@@ -198,12 +276,15 @@ impl Branch {
     /// Whether a rotation has to be scheduled.
     pub fn is_rotation_due(&self, now: Moment) -> bool {
         let is_queued = self.queued.is_some_and(|(task, _)| task == Task::Rotate);
-        !is_queued && !self.is_scheduled && !self.is_backing_off(now)
+        !is_queued && !self.is_scheduled && !self.is_backing_off(Task::Rotate, now)
     }
 
     /// Whether sealing does not wait for the store, which did not answer in time or fails. By reference there is no other key.
-    pub fn is_given_up(&self, form: BranchForm) -> bool {
-        self.is_overdue || self.failures > 0 && form == BranchForm::Embedded
+    /// A key of the process's own makes waiting for the service unnecessary as well.
+    pub fn is_given_up(&self, task: Task, form: BranchForm, has_own_key: bool) -> bool {
+        let makes_fail = self.makes.are_of_store() || has_own_key && self.makes.error.is_some();
+        let fails = self.loads.error.is_some() || task == Task::Rotate && makes_fail;
+        self.is_overdue || fails && form == BranchForm::Embedded
     }
 
     /// Chooses a random time at which this process generates the first key, unless another one does before. It leaves half of the
@@ -219,8 +300,15 @@ impl Branch {
         self.records.any_present(&|known| slots.slot_of(known.record.created) == slot)
     }
 
-    pub fn is_backing_off(&self, now: Moment) -> bool {
-        self.next_try.is_some_and(|moment| now < moment)
+    /// Why there is no key of the current slot, if it is the service alone that fails.
+    pub fn error_of_service(&self) -> Option<&Error> {
+        let is_service_alone = self.makes.is_of_service && self.loads.error.is_none();
+        self.makes.error.as_ref().filter(|_| is_service_alone)
+    }
+
+    /// Whether a task must not run yet.
+    pub fn is_backing_off(&self, task: Task, now: Moment) -> bool {
+        self.loads.is_backing_off(now) || task == Task::Rotate && self.makes.is_backing_off(now)
     }
 
     /// Whether the records were loaded less than `age` ago.
@@ -230,26 +318,26 @@ impl Branch {
 
     /// Whether a record may have been deleted for longer than its time to live. If the store fails, this is not known.
     pub fn is_stale(&self, now: Moment, slots: Slots) -> bool {
-        self.failures == 0 && !self.is_fresh(now, slots.reload_age())
+        self.loads.error.is_none() && !self.is_fresh(now, slots.reload_age())
     }
 
     /// Whether the records should be loaded in the background.
     pub fn is_reload_due(&self, now: Moment, slots: Slots) -> bool {
-        self.queued.is_none() && !self.is_backing_off(now) && !self.is_fresh(now, slots.early_reload_age())
+        self.queued.is_none() && !self.loads.is_backing_off(now) && !self.is_fresh(now, slots.early_reload_age())
     }
 
-    fn settle(&mut self, form: BranchForm, task: Task, error: Option<Error>) {
-        let now = Moment::now();
+    fn settle(&mut self, form: BranchForm, task: Task, failure: Option<Failure>) {
         // A load may have been followed by another task meanwhile.
         self.queued = self.queued.filter(|(queued, _)| *queued != task);
         self.is_overdue = false;
         self.first_key_at = self.first_key_at.filter(|_| task == Task::Load);
         self.ended += 1;
-        self.failures = if error.is_some() { self.failures + 1 } else { 0 };
-        let backoff = BACKOFF_FIRST.saturating_mul(1 << self.failures.saturating_sub(1).min(6));
-        let most = if form == BranchForm::ByReference { BACKOFF_BY_REFERENCE } else { BACKOFF_MAX };
-        let backoff = backoff.min(most);
-        self.next_try = error.as_ref().map(|_| now + backoff.mul_f64(0.5 + random::fraction() / 2.0));
-        self.last_error = error;
+        match failure {
+            Some(Failure::Load(error)) => self.loads.add(error, false, form),
+            Some(Failure::Generate(error)) => self.makes.add(error, true, form),
+            Some(Failure::Put(error)) => self.makes.add(error, false, form),
+            None if task == Task::Rotate => self.makes = Failures::default(),
+            None => {}
+        }
     }
 }

@@ -10,9 +10,10 @@ use crate::seal::format::branch_id::BranchId;
 use crate::seal::format::branch_record::{self, BranchRecord};
 use crate::seal::format::branch_wrap::BranchSecret;
 use crate::seal::keys::branch::branch_store::{BranchStore, StoreSettings};
+use crate::seal::keys::branch::counters::use_after_removal;
 use crate::seal::keys::branch::known::Known;
 use crate::seal::keys::branch::make;
-use crate::seal::keys::branch::store_state::{Branch, Choice, Purpose, Queued, State, Task};
+use crate::seal::keys::branch::store_state::{Branch, Choice, Failure, Purpose, Queued, State, Task};
 use crate::status::Status;
 use crate::sys::clock::Moment;
 use crate::sys::lend::Lent;
@@ -120,7 +121,7 @@ impl StoreWorker {
             let error = Error::new(Status::BranchStoreFailed, message).with_os_errno(error.raw_os_error());
             state.begin_rotations(|_| true);
             while let Some(Queued { branch_id, task, .. }) = state.queue.pop_front() {
-                state.settle(&branch_id, self.settings.form, task, Some(error.clone()));
+                state.settle(&branch_id, self.settings.form, task, Some(Failure::Load(error.clone())));
             }
         }
         state
@@ -153,35 +154,31 @@ impl StoreWorker {
                 state,
                 || self.update(&branch_id, task),
                 |state, outcome| {
-                    state.callback_since = None;
-                    let error = match outcome {
+                    (state.callback_since, state.is_generating) = (None, false);
+                    let failure = match outcome {
                         Some(Ok(Some(at))) => {
                             state.queue.push_back(Queued { branch_id: branch_id.clone(), task, purpose, at });
                             return;
                         }
                         Some(Ok(None)) => None,
-                        Some(Err(error)) => Some(error),
-                        None => Some(Error::new(Status::Internal, "the store panicked")),
+                        Some(Err(failure)) => Some(failure),
+                        None => Some(Failure::Load(Error::new(Status::Internal, "the store panicked"))),
                     };
-                    report = error.clone();
-                    state.settle(&branch_id, self.settings.form, task, error);
+                    report = failure.as_ref().map(|failure| failure.report(&branch_id, &self.settings));
+                    state.settle(&branch_id, self.settings.form, task, failure);
                 },
             );
             std::mem::forget(leave);
-            if let Some(error) = report.filter(|_| !self.flight.lock().closing) {
-                self.settings.reporter.warn(format_args!(
-                    "the records of branch {branch_id} could not be loaded: {}; {}",
-                    error.message(),
-                    self.settings.fallback()
-                ));
+            if let Some(report) = report.filter(|_| !self.flight.lock().closing) {
+                self.settings.reporter.warn(format_args!("{report}"));
             }
         }
     }
 
     /// Runs a task. Returns the time at which it runs again, if it has to wait.
-    fn update(&self, branch_id: &BranchId, task: Task) -> Result<Option<Moment>> {
+    fn update(&self, branch_id: &BranchId, task: Task) -> std::result::Result<Option<Moment>, Failure> {
         let name = format!("{}/{branch_id}", self.cmk);
-        let loaded = self.load(&name, branch_id)?;
+        let loaded = self.load(&name, branch_id).map_err(Failure::Load)?;
         if task == Task::Load || self.has_slot(&loaded) {
             return Ok(None);
         }
@@ -212,17 +209,19 @@ impl StoreWorker {
     }
 
     /// Generates a key and stores its record. Then uses the record in the store, which may be that of another writer.
-    fn make(&self, name: &str, branch_id: &BranchId) -> Result<()> {
+    fn make(&self, name: &str, branch_id: &BranchId) -> std::result::Result<(), Failure> {
         let record = match self.unstored(branch_id) {
             Some(record) => record,
-            None => self.generate(branch_id)?,
+            None => self.generate(branch_id).map_err(Failure::Generate)?,
         };
         let line = record.to_string();
-        self.call(|store| store.put_if_absent(name, self.slot_of(record.created), &line))?;
-        let loaded = self.load(name, branch_id)?;
+        let slot = self.slot_of(record.created);
+        self.call(|store| store.put_if_absent(name, slot, &line)).map_err(Failure::Put)?;
+        let loaded = self.load(name, branch_id).map_err(Failure::Load)?;
         let is_stored = loaded.contains(&record);
         if !is_stored && !self.has_slot(&loaded) {
-            return Err(Error::new(Status::BranchStoreFailed, "the store did not return the record that was stored"));
+            let message = "the store did not return the record that was stored";
+            return Err(Failure::Put(Error::new(Status::BranchStoreFailed, message)));
         }
         let mut state = self.flight.lock();
         let branch = state.branch(branch_id);
@@ -243,7 +242,10 @@ impl StoreWorker {
 
     fn generate(&self, branch_id: &BranchId) -> Result<BranchRecord> {
         let created = branch_record::now();
-        let (mut record, key) = make::generate(&self.settings.client, &self.settings.key_id, branch_id)?;
+        self.flight.lock().is_generating = true;
+        let generated = make::generate(&self.settings.client, &self.settings.key_id, branch_id);
+        self.flight.lock().is_generating = false;
+        let (mut record, key) = generated?;
         self.settings.reporter.counters.keys_made.add(1);
         record.created = created;
         let known = Known::new(record);
@@ -272,6 +274,7 @@ impl StoreWorker {
             }
         }
         let mut state = self.flight.lock();
+        state.loaded(branch_id, self.has_slot(&ours));
         let branch = state.branch(branch_id);
         let before = branch.loaded.replace(begun).unwrap_or(begun);
         let went = branch.records.replace(&ours, is_complete.then_some(before), self.settings.slots.ttl);
@@ -286,10 +289,8 @@ impl StoreWorker {
                 .warn(format_args!("the store returned an invalid record under {name}: {}", error.message()));
         }
         if went > 0 {
-            let ttl = self.settings.slots.ttl.as_millis();
-            self.settings.reporter.warn(format_args!(
-                "the store no longer has {went} records under {name}; they stay in use for at most {ttl} ms"
-            ));
+            let later = use_after_removal(self.settings.form, self.settings.slots.ttl);
+            self.settings.reporter.warn(format_args!("the store no longer has {went} records under {name}; {later}"));
         }
         Ok(ours)
     }

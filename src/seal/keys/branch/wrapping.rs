@@ -22,6 +22,7 @@ use crate::seal::keys::branch::known::{Known, REFUSED_MAX, key_id};
 use crate::seal::keys::branch::make;
 use crate::seal::keys::branch::options::BranchOptions;
 use crate::seal::keys::branch::record_source::{RecordSource, Seed};
+use crate::seal::keys::branch::store_source::StoreWait;
 use crate::seal::keys::branch_supplier::SuppliedBranch;
 use crate::seal::keys::kms::{check_key_id, early_client};
 use crate::seal::keys::wrapping_key::{KeyRequest, UnwrapCost, WrappingKey};
@@ -136,7 +137,7 @@ impl BranchKey {
     }
 
     fn key_to_seal(&self, request: &KeyRequest<'_>) -> Result<SealingKey> {
-        self.sealing_key(self.branch_to_seal(request)?, request.early)
+        self.sealing_key(request, self.branch_to_seal(request)?)
     }
 
     fn binding<'a>(&'a self, request: &KeyRequest<'a>) -> Binding<'a> {
@@ -167,11 +168,11 @@ impl BranchKey {
     }
 
     /// The current branch key for sealing. If the CMK refuses a record, the next one is tried.
-    fn sealing_key(&self, branch_id: &BranchId, early: bool) -> Result<SealingKey> {
-        let state = self.state();
+    fn sealing_key(&self, request: &KeyRequest<'_>, branch_id: &BranchId) -> Result<SealingKey> {
+        let (state, early) = (self.state(), request.early);
         // Others are not tried anyway.
         for _ in 0..=REFUSED_MAX {
-            let Some(known) = self.current(state, branch_id)? else { break };
+            let Some(known) = self.current(state, request, branch_id)? else { break };
             match self.key_of(state, &known, early) {
                 Ok(key) => return Ok(SealingKey { known, key, form: self.options.form }),
                 Err(error) if is_caused_by_record(&error) || self.has_better_key(state, &known, &error, early) => {
@@ -219,20 +220,32 @@ impl BranchKey {
     }
 
     /// The current record for sealing, or `None` if a local key is used.
-    fn current(&self, state: &ProcessState, branch_id: &BranchId) -> Result<Option<Arc<Known>>> {
-        let current = state.source.current(branch_id, self.options.form, self.end_of_wait())?;
+    fn current(
+        &self,
+        state: &ProcessState,
+        request: &KeyRequest<'_>,
+        branch_id: &BranchId,
+    ) -> Result<Option<Arc<Known>>> {
+        let current = state.source.current(branch_id, &|| self.store_wait(state, request, branch_id))?;
         if current.is_none() && !state.source.is_own() && !state.source.is_store() {
             let message = format!("branch {branch_id} has no usable record under CMK {}", self.cmk);
-            return Err(Error::new(Status::NoUsableKey, message));
+            return Err(state.source.explain(Error::new(Status::NoUsableKey, message)));
         }
         Ok(current)
     }
 
-    /// How long sealing waits for the store: a local key needs time too.
-    fn end_of_wait(&self) -> Moment {
-        let left = call_control::time_left(self.client.total_timeout());
+    /// How long sealing waits for the store: a local key needs time too. All keys of a message wait at the same time.
+    fn store_wait(&self, state: &ProcessState, request: &KeyRequest<'_>, branch_id: &BranchId) -> StoreWait {
+        let now = Moment::now();
+        let begun = request.begun.unwrap_or(now);
+        let limit = self.client.total_timeout();
+        let left = call_control::time_left(limit);
         let has_fallback = self.options.form == BranchForm::Embedded;
-        Moment::now() + if has_fallback { left / 2 } else { left }
+        StoreWait {
+            for_store: if has_fallback { begun + (now.since(begun) + left).min(limit) / 2 } else { now + left },
+            for_service: now + left,
+            has_own_key: has_fallback && !matches!(state.own_keys.peek(&own_key_id(branch_id)), Peek::Nothing),
+        }
     }
 
     /// A branch key that only this process seals with. Its messages contain it, because otherwise they could not be
@@ -252,7 +265,7 @@ impl BranchKey {
 
     fn own_key(&self, state: &ProcessState, branch_id: &BranchId, early: bool) -> Result<Arc<LocalKey>> {
         state.keys.sweep();
-        let id = IdMaker::new("own branch key").part(branch_id.as_str().as_bytes()).finish();
+        let id = own_key_id(branch_id);
         let wanted = Wanted { ids: &[id], flight: id, bytes: 0 };
         let fetch = |renewal| {
             let (record, key) = make::generate(self.client(early || renewal), &self.key_id, branch_id)?;
@@ -299,7 +312,7 @@ impl BranchKey {
     }
 
     fn refuse(&self, state: &ProcessState, known: &Known, error: &Error) {
-        state.source.refuse(known);
+        state.source.refuse(known, error);
         self.reporter.counters.records_refused.add(1);
         self.reporter.warn(format_args!(
             "the CMK refused the record of branch {} and version {}: {}",
@@ -344,11 +357,14 @@ impl BranchKey {
         state.own_keys.sweep();
         let id = match parsed.form {
             BranchForm::Embedded => key_id(&branch_id, &parsed.version, parsed.blob),
-            BranchForm::ByReference => match state.source.find(&branch_id, &parsed.version) {
-                Some(known) => known.id,
-                None if state.source.is_store() => return Ok(None),
-                None => return Err(state.source.missing(&branch_id, &parsed.version)),
-            },
+            BranchForm::ByReference => {
+                let begun = request.begun.unwrap_or_else(Moment::now);
+                match state.source.find(&branch_id, &parsed.version) {
+                    Some(known) => known.id,
+                    None if state.source.is_store() => return Ok(None),
+                    None => return Err(state.source.missing(&branch_id, &parsed.version, begun)),
+                }
+            }
         };
         let key = match state.keys.peek(&id) {
             Peek::Value(key) => key,
@@ -371,19 +387,14 @@ impl BranchKey {
                 self.cached_key(state, id, request.early, branch_id, &parsed.version, parsed.blob)
             }
             BranchForm::ByReference => {
-                let mut refusal = None;
                 for _ in 0..RECORDS_TRIED_MAX {
-                    let known = self.find_or_load(state, request, branch_id, parsed);
-                    let known = known.map_err(|error| with_refusal(error, refusal.as_ref()))?;
+                    let known = self.find_or_load(state, request, branch_id, parsed)?;
                     match self.key_of(state, &known, request.early) {
-                        Err(error) if is_caused_by_record(&error) => {
-                            self.refuse(state, &known, &error);
-                            refusal = Some(error);
-                        }
+                        Err(error) if is_caused_by_record(&error) => self.refuse(state, &known, &error),
                         outcome => return outcome,
                     }
                 }
-                Err(with_refusal(state.source.missing(branch_id, &parsed.version), refusal.as_ref()))
+                Err(state.source.missing(branch_id, &parsed.version, Moment::now()))
             }
         }
     }
@@ -473,14 +484,8 @@ fn lock<T>(state: &Mutex<T>) -> MutexGuard<'_, T> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A record that the CMK refused is not there. The message itself may be good.
-fn with_refusal(error: Error, refusal: Option<&Error>) -> Error {
-    match refusal {
-        Some(refusal) if error.status() == Status::BranchRecordMissing => {
-            error.with_reason(format_args!("the CMK refused one: {}", refusal.message()))
-        }
-        _ => error,
-    }
+fn own_key_id(branch_id: &BranchId) -> Id {
+    IdMaker::new("own branch key").part(branch_id.as_str().as_bytes()).finish()
 }
 
 /// Whether the failure is about the record itself, not about the CMK or the connection.
