@@ -82,6 +82,7 @@ dist:
 
 portability:
 	scripts/setup.sh portability
+	$(MAKE) build
 	scripts/portability.sh
 
 # Uses the real service, with the TENCENTCLOUD_ variables of the environment.

@@ -2,7 +2,8 @@
 # Builds the library for other platforms and runs its core C tests there, against an emulator on this machine:
 #
 #   aarch64-unknown-linux-gnu    Debian's cross compiler, run by qemu-user
-#   x86_64-unknown-linux-musl    programs that are linked with -static, and the shared library with musl's loader
+#   x86_64-unknown-linux-musl    programs that are linked with -static, also in an empty root, and the shared library with musl's
+#                                loader
 #
 #   scripts/portability.sh [TARGET…]
 #
@@ -61,6 +62,14 @@ run_tests() {
   done <<<"$programs"
 }
 
+# Runs a static program where nothing else exists: no C library, no device, no configuration.
+in_an_empty_root() {
+  rm -rf "$work/root"
+  mkdir "$work/root"
+  cp "$1" "$work/root/program"
+  /usr/sbin/chroot "$work/root" /program
+}
+
 has_target() { [ -d "$(rustc --print sysroot)/lib/rustlib/$1/lib" ]; }
 
 build() {
@@ -90,6 +99,11 @@ musl() {
   CC=musl-gcc UNWINDER=$unwinder build $target
   libraries=("$libraries_of/libtckms.a" "$unwinder" -pthread)
   run_tests "$target, static" "" musl-gcc -static
+  if [ "$(id -u)" = 0 ]; then
+    run_tests "$target, static, in an empty root" in_an_empty_root musl-gcc -static
+  else
+    say "NOT TESTED: $target, static, in an empty root: only root can change the root"
+  fi
   libraries=(-L"$libraries_of" -ltckms -pthread)
   run_tests "$target, shared" "env LD_LIBRARY_PATH=$libraries_of" musl-gcc
 }
