@@ -1,8 +1,8 @@
 //! Branch keys while a part of what they need fails: loads, stores, the service, or the file.
 
-use std::ffi::CString;
+use std::ffi::{CString, c_char, c_int, c_void};
 use std::fs;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -189,4 +189,121 @@ fn a_refusal_by_the_service_is_reported_at_once() {
     thread::sleep(Duration::from_millis(600));
     writer.seal(b"x", "").unwrap();
     assert_eq!(writer.branch_stats().own_key_wraps, 0);
+}
+
+/// Makes each `GenerateDataKey` take some time.
+fn slow_generation(emulator: &Emulator, milliseconds: u32) {
+    emulator.set_faults(&format!(
+        r#"[{{"action":"GenerateDataKey","fault":{{"kind":"delay","ms":{milliseconds}}},"times":1000000}}]"#
+    ));
+}
+
+#[test]
+fn a_service_that_hangs_at_a_new_key_delays_no_other_branch_and_no_load() {
+    let (emulator, client) = start(&["one"]);
+    let key_id = emulator.key_id("one");
+    let store = TestStore::new();
+    let message = keyring(&client, key_id, &by_reference(&store, 0)).seal(b"x", "").unwrap();
+    let records = std::mem::take(&mut *store.records.lock().unwrap());
+    slow_generation(&emulator, 60_000);
+    let keyring = keyring(&client, key_id, &by_reference(&store, 0));
+    thread::scope(|scope| {
+        scope.spawn(|| keyring.seal(b"x", "").unwrap());
+        // Longer than writers wait for each other at the first key.
+        thread::sleep(Duration::from_millis(3500));
+        // Another writer makes the record meanwhile. It seals the waiting message as well.
+        *store.records.lock().unwrap() = records;
+        let begun = Instant::now();
+        assert_eq!(keyring.open(&message, "").unwrap_or_else(|_| panic!("{}", last_message())), b"x");
+        assert!(begun.elapsed() < Duration::from_millis(1500), "{:?}", begun.elapsed());
+    });
+}
+
+#[test]
+fn freeing_a_keyring_ends_a_request_for_a_key_and_frees_the_store() {
+    let (emulator, client) = start(&["one"]);
+    slow_generation(&emulator, 20_000);
+    let store = TestStore::new();
+    let keyring = keyring(&client, emulator.key_id("one"), &store.options(c"orders", 10_000));
+    keyring.set_total_timeout_ms(2500).unwrap();
+    assert_eq!(keyring.seal(b"x", ""), Err(Status::TimedOut));
+    let begun = Instant::now();
+    drop(keyring);
+    while store.freed.load(Ordering::SeqCst) == 0 {
+        assert!(begun.elapsed() < Duration::from_secs(2), "the store is still in use");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Names the branch of the row.
+unsafe extern "C" fn by_row(_: *mut c_void, json: *const c_char, id: *mut c_char, size: usize) -> c_int {
+    unsafe { tckms_context_value(json, c"row".as_ptr(), id, size) as c_int }
+}
+
+#[test]
+fn many_branches_start_in_time_with_a_slow_service() {
+    let emulator = Emulator::over_http(&["one"]);
+    let client = client_with_total_timeout(&emulator, 3000);
+    slow_generation(&emulator, 300);
+    let store = TestStore::new();
+    let options = tckms_branch_options { branch_id: std::ptr::null(), ..store.options(c"orders", 5000) };
+    let writer = keyring(&client, emulator.key_id("one"), &options);
+    writer.set_branch_supplier(Some(by_row));
+    thread::scope(|scope| {
+        for number in 0..30 {
+            let writer = &writer;
+            scope.spawn(move || {
+                let context = super::branches::context(number);
+                writer.seal(b"x", &context).unwrap_or_else(|status| panic!("{status:?}: {}", last_message()));
+            });
+        }
+    });
+    let stats = writer.branch_stats();
+    assert_eq!((stats.own_key_wraps, stats.keys_made, store.texts().len()), (0, 30, 30));
+}
+
+#[test]
+fn a_withdrawn_permission_causes_few_requests() {
+    let (emulator, client) = start(&["one"]);
+    let store = TestStore::new();
+    let options = tckms_branch_options { ttl_ms: 1000, ..store.options(c"orders", 40 * DAY_MS) };
+    let writer = keyring(&client, emulator.key_id("one"), &options);
+    writer.seal(b"x", "").unwrap();
+    for (code, status) in
+        [("UnauthorizedOperation", Status::UnauthorizedOperation), ("InternalError", Status::ServiceInternalError)]
+    {
+        emulator.set_faults(&format!(r#"[{{"fault":{{"kind":"error","code":"{code}"}},"times":1000000}}]"#));
+        thread::sleep(Duration::from_millis(1100));
+        let (before, begun, calls) = (emulator.actions_seen().len(), Instant::now(), AtomicUsize::new(0));
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    while begun.elapsed() < Duration::from_secs(6) {
+                        assert_eq!(writer.seal(b"x", ""), Err(status), "{}", last_message());
+                        calls.fetch_add(1, Ordering::SeqCst);
+                    }
+                });
+            }
+        });
+        let requests = emulator.actions_seen().len() - before;
+        assert!(requests < 60 && calls.into_inner() > 4, "{code}: {requests} requests");
+        emulator.set_faults("[]");
+        thread::sleep(Duration::from_secs(4));
+        writer.seal(b"x", "").unwrap();
+    }
+}
+
+#[test]
+fn a_reply_that_is_not_one_of_the_service_is_reported_at_once() {
+    let (emulator, client) = start(&["one"]);
+    emulator.set_faults(
+        r#"[{"action":"GenerateDataKey","fault":{"kind":"status","status":200,"body":"<html>"},"times":1000000}]"#,
+    );
+    let store = TestStore::new();
+    let writer = keyring(&client, emulator.key_id("one"), &store.options(c"orders", 5000));
+    for _ in 0..2 {
+        let begun = Instant::now();
+        assert_eq!(writer.seal(b"x", ""), Err(Status::ResponseNotJson), "{}", last_message());
+        assert!(begun.elapsed() < Duration::from_millis(1500), "{:?}", begun.elapsed());
+    }
 }

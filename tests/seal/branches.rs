@@ -45,7 +45,7 @@ fn reader(client: &Client, key_id: &str) -> Keyring {
     keyring(client, key_id, &tckms_branch_options { open_any_branch: 1, ..no_options() })
 }
 
-fn context(number: usize) -> String {
+pub fn context(number: usize) -> String {
     format!(r#"{{"row":"{number}"}}"#)
 }
 

@@ -258,7 +258,7 @@ impl Entries {
 }
 
 /// Whether the failure of a fetch applies to all waiting callers, and not only to the caller that fetched.
-fn concerns_all(error: &Error) -> bool {
+pub(crate) fn concerns_all(error: &Error) -> bool {
     let own_limit = call_control::check().is_err();
     // Whether a request is sent depends on what the caller expects of the message.
     let is_own = matches!(error.status(), Status::Canceled | Status::OpenLimited);

@@ -10,7 +10,7 @@
 use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
-use crate::call_control;
+use crate::call_control::{self, CancelToken};
 use crate::error::{Error, Result};
 use crate::seal::cache::lru::LruCache;
 use crate::seal::format::branch_id::{BranchId, BranchVersion};
@@ -66,8 +66,9 @@ impl StoreSource {
     pub fn new(settings: &StoreSettings, keys: &Arc<LruCache<BranchSecret>>) -> Self {
         let cmk = make::cmk_name(&settings.client, &settings.key_id);
         let (settings, lent) = Lender::lend(settings.clone());
-        let flight = SingleFlight::new(State::default());
-        Self { worker: Arc::new(StoreWorker { settings: lent, cmk, keys: Arc::clone(keys), flight }), settings }
+        let (flight, closing) = (SingleFlight::new(State::default()), CancelToken::default());
+        let worker = StoreWorker { settings: lent, cmk, keys: Arc::clone(keys), flight, closing };
+        Self { worker: Arc::new(worker), settings }
     }
 
     /// Frees what this state of another process holds of the program. If a callback ran when the process forked, its userdata may be
@@ -133,21 +134,22 @@ impl StoreSource {
         awaited: &mut Option<(Task, u64)>,
     ) -> Step {
         let (now, settings) = (Moment::now(), &self.worker.settings);
-        let (is_hung, is_generating) = (state.is_hung(settings.timeout), state.is_generating);
+        let is_hung = state.is_hung(settings.timeout);
         let branch = state.branch(branch_id);
         let before = awaited.filter(|(awaited, _)| *awaited == task).map_or(branch.ended, |(_, before)| before);
         *awaited = Some((task, before));
-        let has_ended = branch.ended > before && branch.queued.is_none();
+        let has_ended = branch.ended > before && !branch.is_busy(task);
         let is_backing_off = branch.is_backing_off(task, now);
         let needs_service = task == Task::Rotate && !wait.has_own_key && !is_hung;
         let error = branch.error_of_service().filter(|_| needs_service).cloned();
-        let waits_for_service = needs_service && (is_generating || error.is_some());
+        let waits_for_service = needs_service && (branch.is_being_made() || error.is_some());
         let end = if waits_for_service { wait.for_service } else { wait.for_store };
         if task == Task::Rotate {
             branch.plan_first_key(settings.slots.delay(FIRST_KEY_JITTER), now, end);
+            branch.key_needed_until = branch.key_needed_until.max(Some(wait.for_service));
         }
         if let Some(error) = error {
-            let is_final = !error.is_outage() && (has_ended || is_backing_off);
+            let is_final = has_ended || is_backing_off && !error.is_retryable();
             return match () {
                 () if is_final || end <= now => Step::Fail(error),
                 () if is_backing_off => Step::Wait,
@@ -293,11 +295,12 @@ impl StoreSource {
     }
 }
 
-/// The thread, and with it the last use of the program's userdata, ends before the keyring is freed, unless a callback or a request
-/// takes too long. Then the thread is detached.
+/// The threads, and with them the last use of the program's userdata, end before the keyring is freed, unless a callback takes too long.
+/// Then the store's thread is detached.
 impl Drop for StoreSource {
     fn drop(&mut self) {
         self.worker.flight.lock().closing = true;
+        self.worker.closing.cancel();
         let end = Moment::now() + CLOSING_TIME;
         while Arc::strong_count(&self.worker) > 1 && Moment::now() < end {
             std::thread::sleep(CLOSING_POLL);

@@ -9,19 +9,12 @@ use crate::seal::format::branch_id::{BranchId, BranchVersion};
 use crate::seal::format::branch_record::{self, BranchRecord};
 use crate::seal::format::branch_wrap::BranchForm;
 use crate::seal::keys::branch::branch_store::StoreSettings;
+use crate::seal::keys::branch::failures::{BACKOFF_FIRST, Failures};
 use crate::seal::keys::branch::known::{Known, KnownRecords};
 use crate::seal::keys::branch::slots::Slots;
 use crate::sys::clock::Moment;
 use crate::sys::random;
 
-/// The back-off after a failure of the store: first and maximal.
-const BACKOFF_FIRST: Duration = Duration::from_secs(1);
-const BACKOFF_MAX: Duration = Duration::from_secs(20);
-/// The maximal one if sealing fails meanwhile.
-const BACKOFF_BY_REFERENCE: Duration = Duration::from_secs(2);
-/// The back-off if the service did not generate a key, for which calls wait.
-const SERVICE_BACKOFF_FIRST: Duration = Duration::from_millis(500);
-const SERVICE_BACKOFF_MAX: Duration = Duration::from_secs(4);
 /// After how many failures in a row, of any branches, opening loads no records for a second.
 const FAILURES_IN_ROW: u32 = 10;
 /// The maximal number of branches in memory.
@@ -39,8 +32,10 @@ pub(super) struct State {
     pub working: bool,
     /// When the running callback started.
     pub callback_since: Option<Moment>,
-    /// Whether a request for a key runs.
-    pub is_generating: bool,
+    /// The branches that wait for a key to be generated.
+    pub to_generate: VecDeque<BranchId>,
+    /// The number of threads that generate keys.
+    pub generators: usize,
     /// Whether the log already says that it takes too long.
     pub complained: bool,
     /// Whether the keyring is being freed, so that no callback is started.
@@ -95,6 +90,10 @@ pub(super) struct Branch {
     pub loaded: Option<Moment>,
     /// When this process generates the first key, unless another one does.
     pub first_key_at: Option<Moment>,
+    /// Whether its key is being generated, or waits for that.
+    pub is_generating: bool,
+    /// The end of the longest call that waits for the key.
+    pub key_needed_until: Option<Moment>,
     /// A record that was generated here, and that the store did not return yet.
     pub unstored: Option<BranchRecord>,
     /// The version of the last record that was generated here and stored.
@@ -103,18 +102,6 @@ pub(super) struct Branch {
     pub is_scheduled: bool,
     /// The last warning about invalid records.
     pub complaint: Option<String>,
-}
-
-/// The failures since the last success.
-#[derive(Default)]
-pub(super) struct Failures {
-    count: u32,
-    /// The end of the back-off.
-    next_try: Option<Moment>,
-    /// The last one.
-    pub error: Option<Error>,
-    /// Whether it was one of the service, not of the store.
-    is_of_service: bool,
 }
 
 /// What a task failed in.
@@ -135,7 +122,7 @@ pub(super) enum Choice {
 impl State {
     pub fn branch(&mut self, branch_id: &BranchId) -> &mut Branch {
         if self.branches.len() >= BRANCHES_MAX && !self.branches.contains_key(branch_id) {
-            self.branches.retain(|_, branch| branch.queued.is_some() || branch.is_scheduled);
+            self.branches.retain(|_, branch| branch.queued.is_some() || branch.is_scheduled || branch.is_generating);
         }
         self.branches.entry(branch_id.clone()).or_default()
     }
@@ -144,6 +131,9 @@ impl State {
     pub fn add(&mut self, branch_id: &BranchId, task: Task, purpose: Purpose) {
         let branch = self.branch(branch_id);
         let known = branch.queued;
+        if task == Task::Rotate && branch.is_generating {
+            return;
+        }
         if known.is_some_and(|(known_task, known_purpose)| known_task >= task && known_purpose >= purpose) {
             return;
         }
@@ -154,6 +144,13 @@ impl State {
             Some(queued) => (queued.task, queued.purpose) = (task, purpose),
             None => self.queue.push_back(Queued { branch_id: branch_id.clone(), task, purpose, at: Moment::now() }),
         }
+    }
+
+    /// Replaces a rotation by the generation of the key. Meanwhile the branch can be loaded.
+    pub fn begin_generation(&mut self, branch_id: &BranchId) {
+        let branch = self.branch(branch_id);
+        (branch.queued, branch.is_generating) = (None, true);
+        self.to_generate.push_back(branch_id.clone());
     }
 
     /// Queues the rotations whose time passes the test.
@@ -228,28 +225,6 @@ impl Failure {
     }
 }
 
-impl Failures {
-    fn add(&mut self, error: Error, is_of_service: bool, form: BranchForm) {
-        let (first, most) = match form {
-            _ if is_of_service => (SERVICE_BACKOFF_FIRST, SERVICE_BACKOFF_MAX),
-            BranchForm::ByReference => (BACKOFF_FIRST, BACKOFF_BY_REFERENCE),
-            BranchForm::Embedded => (BACKOFF_FIRST, BACKOFF_MAX),
-        };
-        let backoff = first.saturating_mul(1 << self.count.min(6)).min(most);
-        self.count = self.count.saturating_add(1);
-        self.next_try = Some(Moment::now() + backoff.mul_f64(0.5 + random::fraction() / 2.0));
-        (self.error, self.is_of_service) = (Some(error), is_of_service);
-    }
-
-    pub fn is_backing_off(&self, now: Moment) -> bool {
-        self.next_try.is_some_and(|moment| now < moment)
-    }
-
-    fn are_of_store(&self) -> bool {
-        self.error.is_some() && !self.is_of_service
-    }
-}
-
 impl Choice {
     pub fn known(self) -> Option<Arc<Known>> {
         match self {
@@ -273,10 +248,20 @@ impl Branch {
         earlier.map_or(Choice::Nothing, Choice::Earlier)
     }
 
+    /// Whether its key is being generated or, after that, stored.
+    pub fn is_being_made(&self) -> bool {
+        self.is_generating || self.unstored.is_some() && self.queued.is_some()
+    }
+
+    /// Whether a task, or a greater one, is not done.
+    pub fn is_busy(&self, task: Task) -> bool {
+        self.queued.is_some() || task == Task::Rotate && self.is_generating
+    }
+
     /// Whether a rotation has to be scheduled.
     pub fn is_rotation_due(&self, now: Moment) -> bool {
-        let is_queued = self.queued.is_some_and(|(task, _)| task == Task::Rotate);
-        !is_queued && !self.is_scheduled && !self.is_backing_off(Task::Rotate, now)
+        let is_rotating = self.is_generating || self.queued.is_some_and(|(task, _)| task == Task::Rotate);
+        !is_rotating && !self.is_scheduled && !self.is_backing_off(Task::Rotate, now)
     }
 
     /// Whether sealing does not wait for the store, which did not answer in time or fails. By reference there is no other key.
@@ -302,7 +287,7 @@ impl Branch {
 
     /// Why there is no key of the current slot, if it is the service alone that fails.
     pub fn error_of_service(&self) -> Option<&Error> {
-        let is_service_alone = self.makes.is_of_service && self.loads.error.is_none();
+        let is_service_alone = self.makes.is_of_service() && self.loads.error.is_none();
         self.makes.error.as_ref().filter(|_| is_service_alone)
     }
 

@@ -3,16 +3,15 @@
 use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
-use crate::call_control;
+use crate::call_control::{self, CancelToken};
 use crate::error::{Error, Result};
-use crate::seal::cache::lru::{LruCache, Wanted};
+use crate::seal::cache::lru::LruCache;
 use crate::seal::format::branch_id::BranchId;
 use crate::seal::format::branch_record::{self, BranchRecord};
 use crate::seal::format::branch_wrap::BranchSecret;
 use crate::seal::keys::branch::branch_store::{BranchStore, StoreSettings};
 use crate::seal::keys::branch::counters::use_after_removal;
 use crate::seal::keys::branch::known::Known;
-use crate::seal::keys::branch::make;
 use crate::seal::keys::branch::store_state::{Branch, Choice, Failure, Purpose, Queued, State, Task};
 use crate::status::Status;
 use crate::sys::clock::Moment;
@@ -40,6 +39,17 @@ pub(super) struct StoreWorker {
     /// The cache for keys that are generated here.
     pub keys: Arc<LruCache<BranchSecret>>,
     pub flight: SingleFlight<State>,
+    /// Ends the requests for keys when the keyring is freed.
+    pub closing: CancelToken,
+}
+
+/// How a task went.
+enum Progress {
+    Done,
+    /// It has to run again then.
+    Again(Moment),
+    /// It needs a key.
+    Generate,
 }
 
 impl StoreWorker {
@@ -65,7 +75,7 @@ impl StoreWorker {
         purpose: Purpose,
     ) -> Result<MutexGuard<'a, State>> {
         let state = self.enqueue(state, branch_id, task, purpose);
-        if state.branches.get(branch_id).is_none_or(|branch| branch.queued.is_none()) {
+        if state.branches.get(branch_id).is_none_or(|branch| !branch.is_busy(task)) {
             return Ok(state);
         }
         self.wait(state)
@@ -108,7 +118,7 @@ impl StoreWorker {
     }
 
     /// Starts the thread if it does not run.
-    fn start_thread<'a>(self: &'a Arc<Self>, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+    pub fn start_thread<'a>(self: &'a Arc<Self>, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
         if state.working {
             return state;
         }
@@ -128,7 +138,7 @@ impl StoreWorker {
     }
 
     /// Runs all tasks in order, except those that wait.
-    fn work(&self) {
+    fn work(self: &Arc<Self>) {
         struct Leave<'a>(&'a StoreWorker);
         impl Drop for Leave<'_> {
             fn drop(&mut self) {
@@ -154,13 +164,14 @@ impl StoreWorker {
                 state,
                 || self.update(&branch_id, task),
                 |state, outcome| {
-                    (state.callback_since, state.is_generating) = (None, false);
+                    state.callback_since = None;
                     let failure = match outcome {
-                        Some(Ok(Some(at))) => {
+                        Some(Ok(Progress::Again(at))) => {
                             state.queue.push_back(Queued { branch_id: branch_id.clone(), task, purpose, at });
                             return;
                         }
-                        Some(Ok(None)) => None,
+                        Some(Ok(Progress::Generate)) => return state.begin_generation(&branch_id),
+                        Some(Ok(Progress::Done)) => None,
                         Some(Err(failure)) => Some(failure),
                         None => Some(Failure::Load(Error::new(Status::Internal, "the store panicked"))),
                     };
@@ -169,24 +180,26 @@ impl StoreWorker {
                 },
             );
             std::mem::forget(leave);
+            self.start_generator(self.flight.lock());
             if let Some(report) = report.filter(|_| !self.flight.lock().closing) {
                 self.settings.reporter.warn(format_args!("{report}"));
             }
         }
     }
 
-    /// Runs a task. Returns the time at which it runs again, if it has to wait.
-    fn update(&self, branch_id: &BranchId, task: Task) -> std::result::Result<Option<Moment>, Failure> {
+    fn update(&self, branch_id: &BranchId, task: Task) -> std::result::Result<Progress, Failure> {
         let name = format!("{}/{branch_id}", self.cmk);
         let loaded = self.load(&name, branch_id).map_err(Failure::Load)?;
         if task == Task::Load || self.has_slot(&loaded) {
-            return Ok(None);
+            return Ok(Progress::Done);
         }
-        let again = self.wait_for_another(branch_id);
-        if again.is_none() {
-            self.make(&name, branch_id)?;
+        if let Some(at) = self.wait_for_another(branch_id) {
+            return Ok(Progress::Again(at));
         }
-        Ok(again)
+        match self.unstored(branch_id) {
+            Some(record) => self.store(&name, branch_id, &record).map(|()| Progress::Done),
+            None => Ok(Progress::Generate),
+        }
     }
 
     /// If there is no known key to seal with, a writer waits for a random time, and checks meanwhile whether another one has stored a
@@ -208,17 +221,13 @@ impl StoreWorker {
         records.iter().any(|record| self.slot_of(record.created) == slot)
     }
 
-    /// Generates a key and stores its record. Then uses the record in the store, which may be that of another writer.
-    fn make(&self, name: &str, branch_id: &BranchId) -> std::result::Result<(), Failure> {
-        let record = match self.unstored(branch_id) {
-            Some(record) => record,
-            None => self.generate(branch_id).map_err(Failure::Generate)?,
-        };
+    /// Stores a record. Then uses the record in the store, which may be that of another writer.
+    fn store(&self, name: &str, branch_id: &BranchId, record: &BranchRecord) -> std::result::Result<(), Failure> {
         let line = record.to_string();
         let slot = self.slot_of(record.created);
         self.call(|store| store.put_if_absent(name, slot, &line)).map_err(Failure::Put)?;
         let loaded = self.load(name, branch_id).map_err(Failure::Load)?;
-        let is_stored = loaded.contains(&record);
+        let is_stored = loaded.contains(record);
         if !is_stored && !self.has_slot(&loaded) {
             let message = "the store did not return the record that was stored";
             return Err(Failure::Put(Error::new(Status::BranchStoreFailed, message)));
@@ -233,26 +242,11 @@ impl StoreWorker {
         Ok(())
     }
 
-    /// The record of an earlier attempt. A store that fails to store it must not cost a key for each attempt.
+    /// The record that was generated for the current slot, maybe long ago: a store that fails must not cost a key for each attempt.
     fn unstored(&self, branch_id: &BranchId) -> Option<BranchRecord> {
         let slot = self.slot();
         let record = self.flight.lock().branch(branch_id).unstored.clone();
         record.filter(|record| self.slot_of(record.created) == slot)
-    }
-
-    fn generate(&self, branch_id: &BranchId) -> Result<BranchRecord> {
-        let created = branch_record::now();
-        self.flight.lock().is_generating = true;
-        let generated = make::generate(&self.settings.client, &self.settings.key_id, branch_id);
-        self.flight.lock().is_generating = false;
-        let (mut record, key) = generated?;
-        self.settings.reporter.counters.keys_made.add(1);
-        record.created = created;
-        let known = Known::new(record);
-        let wanted = Wanted { ids: &[known.id], flight: known.id, bytes: 0 };
-        self.keys.get(&wanted, |_| Ok(()), |_| Ok((known.id, BranchSecret::new(&key))))?;
-        self.flight.lock().branch(branch_id).unstored = Some(known.record.clone());
-        Ok(known.record.clone())
     }
 
     /// Loads the records under a name, and keeps those of this branch and CMK. A record that the store no longer has is used until

@@ -22,6 +22,7 @@ use crate::seal::keys::branch::known::{Known, REFUSED_MAX, key_id};
 use crate::seal::keys::branch::make;
 use crate::seal::keys::branch::options::BranchOptions;
 use crate::seal::keys::branch::record_source::{RecordSource, Seed};
+use crate::seal::keys::branch::request_gate::RequestGate;
 use crate::seal::keys::branch::store_source::StoreWait;
 use crate::seal::keys::branch_supplier::SuppliedBranch;
 use crate::seal::keys::kms::{check_key_id, early_client};
@@ -59,8 +60,16 @@ struct ProcessState {
     /// Keys without a shared record.
     own_keys: LruCache<LocalKey>,
     source: RecordSource,
+    gate: RequestGate,
     /// When the CMK last refused all records.
     refused: Mutex<Option<Moment>>,
+}
+
+/// What a branch key is unwrapped for. Opening has limits of its own.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Use {
+    Seal,
+    Open,
 }
 
 struct LocalKey {
@@ -118,6 +127,7 @@ impl BranchKey {
                 keys,
                 own_keys: LruCache::new(limits, self.options.max_keys),
                 source,
+                gate: RequestGate::default(),
                 refused: Mutex::default(),
             }
         })
@@ -173,7 +183,7 @@ impl BranchKey {
         // Others are not tried anyway.
         for _ in 0..=REFUSED_MAX {
             let Some(known) = self.current(state, request, branch_id)? else { break };
-            match self.key_of(state, &known, early) {
+            match self.key_of(state, &known, Use::Seal, early) {
                 Ok(key) => return Ok(SealingKey { known, key, form: self.options.form }),
                 Err(error) if is_caused_by_record(&error) || self.has_better_key(state, &known, &error, early) => {
                     self.refuse(state, &known, &error);
@@ -268,7 +278,9 @@ impl BranchKey {
         let id = own_key_id(branch_id);
         let wanted = Wanted { ids: &[id], flight: id, bytes: 0 };
         let fetch = |renewal| {
-            let (record, key) = make::generate(self.client(early || renewal), &self.key_id, branch_id)?;
+            let early = early || renewal;
+            let request = || make::generate(self.client(early), &self.key_id, branch_id);
+            let (record, key) = if early { request() } else { state.gate.send(&id, &self.client, request) }?;
             self.reporter.counters.keys_made.add(1);
             Ok((id, Arc::new(LocalKey { known: Known::new(record), key: BranchSecret::new(&key) })))
         };
@@ -276,9 +288,9 @@ impl BranchKey {
     }
 
     /// The branch key of a record, from the cache or from the CMK.
-    fn key_of(&self, state: &ProcessState, known: &Known, early: bool) -> Result<Arc<BranchSecret>> {
+    fn key_of(&self, state: &ProcessState, known: &Known, purpose: Use, early: bool) -> Result<Arc<BranchSecret>> {
         let BranchRecord { branch_id, version, blob, .. } = &known.record;
-        let key = self.cached_key(state, known.id, early, branch_id, version, blob.as_bytes())?;
+        let key = self.cached_key(state, known.id, (purpose, early), branch_id, version, blob.as_bytes())?;
         known.set_works();
         Ok(key)
     }
@@ -287,7 +299,7 @@ impl BranchKey {
         &self,
         state: &ProcessState,
         id: Id,
-        early: bool,
+        (purpose, early): (Use, bool),
         branch_id: &BranchId,
         version: &BranchVersion,
         blob: &[u8],
@@ -295,7 +307,10 @@ impl BranchKey {
         state.own_keys.sweep();
         let wanted = Wanted { ids: &[id], flight: id, bytes: 0 };
         let fetch = |renewal| {
-            let key = self.unwrap_record(branch_id, version, blob, early || renewal)?;
+            let early = early || renewal;
+            let request = || self.unwrap_record(branch_id, version, blob, early);
+            let is_gated = purpose == Use::Seal && !early;
+            let key = if is_gated { state.gate.send(&id, &self.client, request) } else { request() }?;
             Ok((id, BranchSecret::new(&key)))
         };
         state.keys.get(&wanted, |_| Ok(()), fetch)
@@ -384,12 +399,12 @@ impl BranchKey {
         match parsed.form {
             BranchForm::Embedded => {
                 let id = key_id(branch_id, &parsed.version, parsed.blob);
-                self.cached_key(state, id, request.early, branch_id, &parsed.version, parsed.blob)
+                self.cached_key(state, id, (Use::Open, request.early), branch_id, &parsed.version, parsed.blob)
             }
             BranchForm::ByReference => {
                 for _ in 0..RECORDS_TRIED_MAX {
                     let known = self.find_or_load(state, request, branch_id, parsed)?;
-                    match self.key_of(state, &known, request.early) {
+                    match self.key_of(state, &known, Use::Open, request.early) {
                         Err(error) if is_caused_by_record(&error) => self.refuse(state, &known, &error),
                         outcome => return outcome,
                     }
