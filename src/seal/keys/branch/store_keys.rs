@@ -26,7 +26,7 @@ const TIMEOUT_MIN: Duration = Duration::from_secs(3);
 impl StoreWorker {
     /// Starts a thread for a branch that was added to those whose keys are to be generated, unless there are enough threads.
     pub fn start_generator(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
-        if state.to_generate.is_empty() || state.generators >= THREADS_MAX {
+        if state.closing || state.to_generate.is_empty() || state.generators >= THREADS_MAX {
             return;
         }
         state.generators += 1;

@@ -187,6 +187,7 @@ impl StoreWorker {
         }
     }
 
+    /// Runs a task.
     fn update(&self, branch_id: &BranchId, task: Task) -> std::result::Result<Progress, Failure> {
         let name = format!("{}/{branch_id}", self.cmk);
         let loaded = self.load(&name, branch_id).map_err(Failure::Load)?;
