@@ -18,6 +18,8 @@ pub struct TestStore {
     pub answer: AtomicU32,
     /// That of put_if_absent, if it is not 0.
     put_answer: AtomicU32,
+    /// The additional duration of put_if_absent.
+    pub put_delay_ms: AtomicU64,
     /// The duration of a callback.
     pub delay_ms: AtomicU64,
     /// The result of a load instead of the records, if set.
@@ -110,6 +112,7 @@ unsafe extern "C" fn put_if_absent(
 ) -> c_int {
     let store = unsafe { &*userdata.cast::<TestStore>() };
     store.puts.fetch_add(1, Ordering::SeqCst);
+    thread::sleep(Duration::from_millis(store.put_delay_ms.load(Ordering::SeqCst)));
     let answer = match store.put_answer.load(Ordering::SeqCst) {
         0 => store.begin(),
         failure => failure as c_int,

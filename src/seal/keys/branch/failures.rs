@@ -15,6 +15,9 @@ const BACKOFF_BY_REFERENCE: Duration = Duration::from_secs(2);
 /// The back-off after a failed request to the service. Calls wait for its end.
 const SERVICE_BACKOFF_FIRST: Duration = Duration::from_millis(500);
 const SERVICE_BACKOFF_MAX: Duration = Duration::from_secs(4);
+/// The same if a retry does not correct the failure.
+const REFUSAL_BACKOFF_FIRST: Duration = Duration::from_secs(1);
+const REFUSAL_BACKOFF_MAX: Duration = Duration::from_secs(10);
 
 /// The failures since the last success.
 #[derive(Default)]
@@ -31,6 +34,7 @@ pub(super) struct Failures {
 impl Failures {
     pub fn add(&mut self, error: Error, is_of_service: bool, form: BranchForm) {
         let (first, most) = match form {
+            _ if is_of_service && !error.is_retryable() => (REFUSAL_BACKOFF_FIRST, REFUSAL_BACKOFF_MAX),
             _ if is_of_service => (SERVICE_BACKOFF_FIRST, SERVICE_BACKOFF_MAX),
             BranchForm::ByReference => (BACKOFF_FIRST, BACKOFF_BY_REFERENCE),
             BranchForm::Embedded => (BACKOFF_FIRST, BACKOFF_MAX),

@@ -10,6 +10,7 @@ use crate::seal::cache::lru::Wanted;
 use crate::seal::format::branch_id::BranchId;
 use crate::seal::format::branch_record::BranchRecord;
 use crate::seal::format::branch_wrap::BranchSecret;
+use crate::seal::keys::branch::failures::Failures;
 use crate::seal::keys::branch::known::Known;
 use crate::seal::keys::branch::make;
 use crate::seal::keys::branch::store_state::{Failure, Purpose, State, Task};
@@ -38,7 +39,9 @@ impl StoreWorker {
             let error = Error::new(Status::BranchStoreFailed, message).with_os_errno(error.raw_os_error());
             if state.generators == 0 {
                 for branch_id in mem::take(&mut state.to_generate) {
-                    self.settle_generation(&mut state, &branch_id, Err(error.clone()));
+                    state.branch(&branch_id).is_generating = false;
+                    let failure = Failure::Put(error.clone());
+                    state.settle(&branch_id, self.settings.form, Task::Rotate, Some(failure));
                 }
             }
         }
@@ -93,7 +96,8 @@ impl StoreWorker {
         branch.is_generating = false;
         match outcome {
             Ok(record) => {
-                branch.unstored = Some(record);
+                (branch.unstored, branch.generated) = (Some(record), Some(Moment::now()));
+                branch.makes = Failures::default();
                 state.add(branch_id, Task::Rotate, Purpose::Seal);
                 None
             }

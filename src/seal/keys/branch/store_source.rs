@@ -42,6 +42,13 @@ pub(super) struct StoreWait {
     pub has_own_key: bool,
 }
 
+impl StoreWait {
+    /// The end of the wait for the store if a key was generated then. Half of the remaining time is for storing it.
+    fn for_store_after(&self, generated: Option<Moment>) -> Moment {
+        generated.map_or(self.for_store, |then| self.for_store.max(then + self.for_service.since(then) / 2))
+    }
+}
+
 /// What a call that seals does next.
 enum Step {
     /// Seal with the record, or with another key if there is none. `again` says whether to queue the task for later calls.
@@ -142,8 +149,8 @@ impl StoreSource {
         let is_backing_off = branch.is_backing_off(task, now);
         let needs_service = task == Task::Rotate && !wait.has_own_key && !is_hung;
         let error = branch.error_of_service().filter(|_| needs_service).cloned();
-        let waits_for_service = needs_service && (branch.is_being_made() || error.is_some());
-        let end = if waits_for_service { wait.for_service } else { wait.for_store };
+        let waits_for_service = needs_service && (branch.is_generating || error.is_some());
+        let end = if waits_for_service { wait.for_service } else { wait.for_store_after(branch.generated) };
         if task == Task::Rotate {
             branch.plan_first_key(settings.slots.delay(FIRST_KEY_JITTER), now, end);
             branch.key_needed_until = branch.key_needed_until.max(Some(wait.for_service));

@@ -96,6 +96,8 @@ pub(super) struct Branch {
     pub key_needed_until: Option<Moment>,
     /// A record that was generated here, and that the store did not return yet.
     pub unstored: Option<BranchRecord>,
+    /// When that was.
+    pub generated: Option<Moment>,
     /// The version of the last record that was generated here and stored.
     pub own_version: Option<BranchVersion>,
     /// Whether it is one of the rotations.
@@ -248,11 +250,6 @@ impl Branch {
         earlier.map_or(Choice::Nothing, Choice::Earlier)
     }
 
-    /// Whether its key is being generated or, after that, stored.
-    pub fn is_being_made(&self) -> bool {
-        self.is_generating || self.unstored.is_some() && self.queued.is_some()
-    }
-
     /// Whether a task, or a greater one, is not done.
     pub fn is_busy(&self, task: Task) -> bool {
         self.queued.is_some() || task == Task::Rotate && self.is_generating
@@ -321,7 +318,7 @@ impl Branch {
             Some(Failure::Load(error)) => self.loads.add(error, false, form),
             Some(Failure::Generate(error)) => self.makes.add(error, true, form),
             Some(Failure::Put(error)) => self.makes.add(error, false, form),
-            None if task == Task::Rotate => self.makes = Failures::default(),
+            None if task == Task::Rotate => (self.makes, self.generated) = (Failures::default(), None),
             None => {}
         }
     }

@@ -190,6 +190,9 @@ impl StoreWorker {
     /// Runs a task.
     fn update(&self, branch_id: &BranchId, task: Task) -> std::result::Result<Progress, Failure> {
         let name = format!("{}/{branch_id}", self.cmk);
+        if let Some(record) = self.new_key(branch_id).filter(|_| task == Task::Rotate) {
+            return self.store(&name, branch_id, &record).map(|()| Progress::Done);
+        }
         let loaded = self.load(&name, branch_id).map_err(Failure::Load)?;
         if task == Task::Load || self.has_slot(&loaded) {
             return Ok(Progress::Done);
@@ -241,6 +244,12 @@ impl StoreWorker {
             known.set_works();
         }
         Ok(())
+    }
+
+    /// The record that was just generated. The store was loaded before, so it is stored without another load.
+    fn new_key(&self, branch_id: &BranchId) -> Option<BranchRecord> {
+        let is_new = self.flight.lock().branch(branch_id).makes.error.is_none();
+        self.unstored(branch_id).filter(|_| is_new)
     }
 
     /// The record that was generated for the current slot, maybe long ago: a store that fails must not cost a key for each attempt.
