@@ -2,16 +2,17 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::FromRawFd;
+use std::os::fd::{AsRawFd, FromRawFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::ptr;
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use crate::tool::Cli;
 
-/// Runs a command with a new pseudo-terminal as its controlling terminal, input and output. Returns its output and whether it
-/// succeeded.
+/// Runs a command with a new pseudo-terminal as its controlling terminal, input and output. Answers each of its questions with one of
+/// the typed texts. Returns its output and whether it succeeded.
 fn at_terminal(mut command: Command, typed: &[&str]) -> (String, bool) {
     let (mut ours, mut theirs) = (-1, -1);
     // SAFETY: openpty() fills two local numbers; the descriptors have no other owner.
@@ -32,21 +33,56 @@ fn at_terminal(mut command: Command, typed: &[&str]) -> (String, bool) {
     }
     let mut child = command.spawn().unwrap();
     drop((command, side));
+    let shown = Arc::new(Mutex::new(Vec::new()));
     let reader = {
-        let mut terminal = terminal.try_clone().unwrap();
+        let (mut terminal, shown) = (terminal.try_clone().unwrap(), Arc::clone(&shown));
         std::thread::spawn(move || {
-            let mut shown = Vec::new();
+            let mut part = [0; 4096];
             // Linux returns EIO when the other end is closed.
-            let _ = terminal.read_to_end(&mut shown);
-            String::from_utf8_lossy(&shown).into_owned()
+            while let Ok(len @ 1..) = terminal.read(&mut part) {
+                shown.lock().unwrap().extend_from_slice(&part[..len]);
+            }
         })
     };
+    let text = || String::from_utf8_lossy(&shown.lock().unwrap()).into_owned();
+    let mut answered = 0;
     for line in typed {
-        std::thread::sleep(Duration::from_millis(300));
+        // What is typed before the echo is off is discarded, so that it is not shown.
+        wait_for(10_000, || text().get(answered..).is_some_and(|new| new.ends_with(' ')));
+        wait_for(300, || !echoes(&terminal));
+        answered = text().len();
         terminal.write_all(line.as_bytes()).unwrap();
     }
+    let ended = wait_for(60_000, || child.try_wait().unwrap().is_some());
+    if !ended {
+        child.kill().unwrap();
+    }
     let status = child.wait().unwrap();
-    (reader.join().unwrap(), status.success())
+    reader.join().unwrap();
+    assert!(ended, "the command still waits: {:?}", text());
+    (text(), status.success())
+}
+
+/// Waits at most so many milliseconds until something is true, and returns whether it is.
+fn wait_for(milliseconds: u64, mut is_true: impl FnMut() -> bool) -> bool {
+    let begun = Instant::now();
+    while !is_true() {
+        if begun.elapsed() > Duration::from_millis(milliseconds) {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    true
+}
+
+/// Whether the terminal shows what is typed.
+fn echoes(terminal: &File) -> bool {
+    // SAFETY: tcgetattr() fills a local structure, for which zeros are valid.
+    unsafe {
+        let mut mode: libc::termios = std::mem::zeroed();
+        assert_eq!(libc::tcgetattr(terminal.as_raw_fd(), &raw mut mode), 0);
+        mode.c_lflag & libc::ECHO != 0
+    }
 }
 
 #[test]
