@@ -16,9 +16,18 @@ use support::{Emulator, Scratch};
 
 /// Makes `GenerateDataKey` fail, and no other action.
 fn fail_to_generate(emulator: &Emulator, code: &str) {
-    emulator.set_faults(&format!(
-        r#"[{{"action":"GenerateDataKey","fault":{{"kind":"error","code":"{code}"}},"times":1000000}}]"#
-    ));
+    set_generation_fault(emulator, &format!(r#"{{"kind":"error","code":"{code}"}}"#));
+}
+
+fn set_generation_fault(emulator: &Emulator, fault: &str) {
+    emulator.set_faults(&format!(r#"[{{"action":"GenerateDataKey","fault":{fault},"times":1000000}}]"#));
+}
+
+/// Opens a message, after the wait for one load at most.
+fn assert_opens_soon(reader: &Keyring, message: &[u8]) {
+    let begun = Instant::now();
+    assert_eq!(reader.open(message, "").unwrap_or_else(|_| panic!("{}", last_message())), b"x");
+    assert!(begun.elapsed() < Duration::from_millis(1500), "{:?}", begun.elapsed());
 }
 
 #[test]
@@ -38,9 +47,7 @@ fn opening_needs_no_store_that_can_be_written() {
     }
     assert!(replica.puts.load(Ordering::SeqCst) > 1);
     *store.records.lock().unwrap() = records;
-    let begun = Instant::now();
-    assert_eq!(reader.open(&message, "").unwrap_or_else(|_| panic!("{}", last_message())), b"x");
-    assert!(begun.elapsed() < Duration::from_millis(1500), "{:?}", begun.elapsed());
+    assert_opens_soon(&reader, &message);
 }
 
 #[test]
@@ -56,9 +63,7 @@ fn opening_needs_no_permission_to_generate_keys() {
         fail_to_generate(&emulator, "UnauthorizedOperation");
         assert_eq!(reader.seal(b"x", ""), Err(Status::UnauthorizedOperation), "{}", last_message());
         *store.records.lock().unwrap() = records;
-        let begun = Instant::now();
-        assert_eq!(reader.open(&message, "").unwrap_or_else(|_| panic!("{}", last_message())), b"x");
-        assert!(begun.elapsed() < Duration::from_millis(1500), "{:?}", begun.elapsed());
+        assert_opens_soon(&reader, &message);
         emulator.set_faults("[]");
     }
 }
@@ -193,9 +198,7 @@ fn a_refusal_by_the_service_is_reported_at_once() {
 
 /// Makes each `GenerateDataKey` take some time.
 fn slow_generation(emulator: &Emulator, milliseconds: u32) {
-    emulator.set_faults(&format!(
-        r#"[{{"action":"GenerateDataKey","fault":{{"kind":"delay","ms":{milliseconds}}},"times":1000000}}]"#
-    ));
+    set_generation_fault(emulator, &format!(r#"{{"kind":"delay","ms":{milliseconds}}}"#));
 }
 
 #[test]
@@ -213,9 +216,7 @@ fn a_service_that_hangs_at_a_new_key_delays_no_other_branch_and_no_load() {
         thread::sleep(Duration::from_millis(3500));
         // Another writer makes the record meanwhile. It seals the waiting message as well.
         *store.records.lock().unwrap() = records;
-        let begun = Instant::now();
-        assert_eq!(keyring.open(&message, "").unwrap_or_else(|_| panic!("{}", last_message())), b"x");
-        assert!(begun.elapsed() < Duration::from_millis(1500), "{:?}", begun.elapsed());
+        assert_opens_soon(&keyring, &message);
     });
 }
 
@@ -314,9 +315,7 @@ fn a_withdrawn_permission_causes_few_requests() {
 #[test]
 fn a_reply_that_is_not_one_of_the_service_is_reported_at_once() {
     let (emulator, client) = start(&["one"]);
-    emulator.set_faults(
-        r#"[{"action":"GenerateDataKey","fault":{"kind":"status","status":200,"body":"<html>"},"times":1000000}]"#,
-    );
+    set_generation_fault(&emulator, r#"{"kind":"status","status":200,"body":"<html>"}"#);
     let store = TestStore::new();
     let writer = keyring(&client, emulator.key_id("one"), &store.options(c"orders", 5000));
     for _ in 0..2 {

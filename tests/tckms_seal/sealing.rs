@@ -88,6 +88,7 @@ fn exit_statuses_distinguish_failures() {
         &["-k", "a", "--branch", "a b"],
         &["-k", "a", "--branch", ""],
         &["-k", "a", "--branch", "b", "--by-reference"],
+        &["-k", "a", "--branch", "b", "--branch", "c"],
         &["-k", "a"].repeat(9),
     ] {
         assert_eq!(tool.code(arguments, b""), 2, "{arguments:?}");

@@ -19,6 +19,13 @@ const SERVICE_BACKOFF_MAX: Duration = Duration::from_secs(4);
 const REFUSAL_BACKOFF_FIRST: Duration = Duration::from_secs(1);
 const REFUSAL_BACKOFF_MAX: Duration = Duration::from_secs(10);
 
+/// What failed. A store has a shorter back-off if messages need its records.
+#[derive(Clone, Copy)]
+pub(super) enum Cause {
+    Service,
+    Store(BranchForm),
+}
+
 /// The failures since the last success.
 #[derive(Default)]
 pub(super) struct Failures {
@@ -32,17 +39,17 @@ pub(super) struct Failures {
 }
 
 impl Failures {
-    pub fn add(&mut self, error: Error, is_of_service: bool, form: BranchForm) {
-        let (first, most) = match form {
-            _ if is_of_service && !error.is_retryable() => (REFUSAL_BACKOFF_FIRST, REFUSAL_BACKOFF_MAX),
-            _ if is_of_service => (SERVICE_BACKOFF_FIRST, SERVICE_BACKOFF_MAX),
-            BranchForm::ByReference => (BACKOFF_FIRST, BACKOFF_BY_REFERENCE),
-            BranchForm::Embedded => (BACKOFF_FIRST, BACKOFF_MAX),
+    pub fn add(&mut self, error: Error, cause: Cause) {
+        let (first, most) = match cause {
+            Cause::Service if error.is_retryable() => (SERVICE_BACKOFF_FIRST, SERVICE_BACKOFF_MAX),
+            Cause::Service => (REFUSAL_BACKOFF_FIRST, REFUSAL_BACKOFF_MAX),
+            Cause::Store(BranchForm::ByReference) => (BACKOFF_FIRST, BACKOFF_BY_REFERENCE),
+            Cause::Store(BranchForm::Embedded) => (BACKOFF_FIRST, BACKOFF_MAX),
         };
         let backoff = first.saturating_mul(1 << self.count.min(6)).min(most);
         self.count = self.count.saturating_add(1);
         self.next_try = Some(Moment::now() + backoff.mul_f64(0.5 + random::fraction() / 2.0));
-        (self.error, self.is_of_service) = (Some(error), is_of_service);
+        (self.error, self.is_of_service) = (Some(error), matches!(cause, Cause::Service));
     }
 
     pub fn is_backing_off(&self, now: Moment) -> bool {

@@ -8,8 +8,7 @@ use crate::call_control::{self, CHECK_INTERVAL};
 use crate::client::Client;
 use crate::error::{Error, Result};
 use crate::seal::cache::lru::{Id, concerns_all};
-use crate::seal::format::branch_wrap::BranchForm;
-use crate::seal::keys::branch::failures::Failures;
+use crate::seal::keys::branch::failures::{Cause, Failures};
 use crate::sys::clock::Moment;
 
 /// How many keys may have failures.
@@ -55,7 +54,7 @@ impl RequestGate {
         if failures.len() >= KEYS_MAX {
             failures.clear();
         }
-        failures.entry(*id).or_default().add(error.clone(), true, BranchForm::Embedded);
+        failures.entry(*id).or_default().add(error.clone(), Cause::Service);
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Id, Failures>> {

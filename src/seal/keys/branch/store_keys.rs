@@ -14,10 +14,9 @@ use crate::seal::keys::branch::failures::Failures;
 use crate::seal::keys::branch::known::Known;
 use crate::seal::keys::branch::make;
 use crate::seal::keys::branch::store_state::{Failure, Purpose, State, Task};
-use crate::seal::keys::branch::store_worker::StoreWorker;
+use crate::seal::keys::branch::store_worker::{StoreWorker, spawn};
 use crate::status::Status;
 use crate::sys::clock::Moment;
-use crate::sys::{signals, threads};
 
 /// How many keys are generated at once.
 const THREADS_MAX: usize = 16;
@@ -32,11 +31,8 @@ impl StoreWorker {
         }
         state.generators += 1;
         let worker = Arc::clone(self);
-        let started = signals::with_signals_blocked(|| threads::spawn(c"tckms-branch", move || worker.generate_all()));
-        if let Err(error) = started {
+        if let Err(error) = spawn(c"tckms-branch", "a branch key", move || worker.generate_all()) {
             state.generators -= 1;
-            let message = format!("no thread could be started for a branch key: {error}");
-            let error = Error::new(Status::BranchStoreFailed, message).with_os_errno(error.raw_os_error());
             if state.generators == 0 {
                 for branch_id in mem::take(&mut state.to_generate) {
                     state.branch(&branch_id).is_generating = false;

@@ -9,7 +9,7 @@ use crate::seal::format::branch_id::{BranchId, BranchVersion};
 use crate::seal::format::branch_record::{self, BranchRecord};
 use crate::seal::format::branch_wrap::BranchForm;
 use crate::seal::keys::branch::branch_store::StoreSettings;
-use crate::seal::keys::branch::failures::{BACKOFF_FIRST, Failures};
+use crate::seal::keys::branch::failures::{BACKOFF_FIRST, Cause, Failures};
 use crate::seal::keys::branch::known::{Known, KnownRecords};
 use crate::seal::keys::branch::slots::Slots;
 use crate::sys::clock::Moment;
@@ -315,9 +315,9 @@ impl Branch {
         self.first_key_at = self.first_key_at.filter(|_| task == Task::Load);
         self.ended += 1;
         match failure {
-            Some(Failure::Load(error)) => self.loads.add(error, false, form),
-            Some(Failure::Generate(error)) => self.makes.add(error, true, form),
-            Some(Failure::Put(error)) => self.makes.add(error, false, form),
+            Some(Failure::Load(error)) => self.loads.add(error, Cause::Store(form)),
+            Some(Failure::Generate(error)) => self.makes.add(error, Cause::Service),
+            Some(Failure::Put(error)) => self.makes.add(error, Cause::Store(form)),
             None if task == Task::Rotate => (self.makes, self.generated) = (Failures::default(), None),
             None => {}
         }

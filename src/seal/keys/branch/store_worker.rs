@@ -1,5 +1,6 @@
 //! The thread that calls a store, so that a callback that hangs does not block other threads.
 
+use std::ffi::CStr;
 use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
@@ -124,11 +125,8 @@ impl StoreWorker {
         }
         state.working = true;
         let worker = Arc::clone(self);
-        let started = signals::with_signals_blocked(|| threads::spawn(c"tckms-store", move || worker.work()));
-        if let Err(error) = started {
+        if let Err(error) = spawn(c"tckms-store", "the store", move || worker.work()) {
             state.working = false;
-            let message = format!("no thread could be started for the store: {error}");
-            let error = Error::new(Status::BranchStoreFailed, message).with_os_errno(error.raw_os_error());
             state.begin_rotations(|_| true);
             while let Some(Queued { branch_id, task, .. }) = state.queue.pop_front() {
                 state.settle(&branch_id, self.settings.form, task, Some(Failure::Load(error.clone())));
@@ -340,6 +338,14 @@ impl StoreWorker {
         let outcome = if took_too_long { Err(too_long(self.settings.timeout)) } else { outcome };
         outcome.inspect_err(|_| self.settings.reporter.counters.store_failures.add(usize::from(!is_counted)))
     }
+}
+
+/// Starts a thread that receives no signals.
+pub(super) fn spawn(name: &'static CStr, purpose: &str, work: impl FnOnce() + Send + 'static) -> Result<()> {
+    signals::with_signals_blocked(|| threads::spawn(name, work)).map(drop).map_err(|error| {
+        let message = format!("no thread could be started for {purpose}: {error}");
+        Error::new(Status::BranchStoreFailed, message).with_os_errno(error.raw_os_error())
+    })
 }
 
 pub(super) fn too_long(timeout: Duration) -> Error {

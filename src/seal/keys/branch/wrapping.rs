@@ -464,10 +464,13 @@ impl WrappingKey for BranchKey {
     }
 
     fn waits(&self, wrapped: &WrappedKey) -> bool {
+        let source = &self.state().source;
+        if !source.is_store() {
+            return false;
+        }
         let parsed = BranchWrapped::parse(&wrapped.blob).ok().filter(|parsed| parsed.form == BranchForm::ByReference);
         parsed.is_some_and(|parsed| {
-            BranchId::new(parsed.branch_id)
-                .is_ok_and(|branch_id| self.state().source.waits(&branch_id, &parsed.version))
+            BranchId::new(parsed.branch_id).is_ok_and(|branch_id| source.waits(&branch_id, &parsed.version))
         })
     }
 
